@@ -1,0 +1,243 @@
+"""The contract between a paper's table and everything above it.
+
+A :class:`Spec` is one row of a paper's table, as frozen data: what a run records, what ``--set`` overrides and what a
+search varies. A :class:`Network` is the module that it builds. Facts that hold for the row as printed (parameters,
+published results) live in :class:`Facts` and fall away when a field of the row is changed.
+"""
+
+import dataclasses
+import types
+import typing
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from torch import Tensor, nn
+
+from pixelwise.errors import SpecError, suggest
+
+TaskName = Literal["classification", "segmentation"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paper:
+    """Where an architecture was published."""
+
+    title: str
+    authors: str
+    year: int
+    venue: str
+    link: str
+    """arXiv id, DOI or address."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Published:
+    """A result as somebody published it."""
+
+    dataset: str
+    metric: str
+    value: float
+    protocol: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What is known of a spec exactly as it stands in the catalogue."""
+
+    paper: Paper
+    table: str
+    """Which table or figure of the paper the row reproduces."""
+    input_size: tuple[int, int, int]
+    """Channels, height, width of the paper's input."""
+    num_classes: int
+    params: int
+    """Trainable parameters at ``input_size`` channels and ``num_classes`` (running statistics not counted)."""
+    macs: int
+    """Multiply-adds of convolutions and linear layers for one input, in evaluation."""
+    paper_params: str = ""
+    """The paper's own rounded figure, as printed."""
+    published: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One level of the feature pyramid: its channels, and its stride in input pixels."""
+
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec(ABC):
+    """One row of a paper's table. Subclasses, one per family, add the table's columns as fields.
+
+    Fields hold only numbers, strings, booleans, None and tuples of them, so that a spec round-trips through JSON.
+    ``__post_init__`` of a subclass refuses impossible values with a :class:`~pixelwise.errors.SpecError`.
+    """
+
+    family: ClassVar[str]
+    task: ClassVar[TaskName]
+
+    name: str
+    """The catalogue's name of the row that this spec is or was derived from."""
+    facts: Facts | None = dataclasses.field(default=None, repr=False, compare=False)
+    """None once a field was changed: the paper's numbers no longer hold."""
+
+    @abstractmethod
+    def build(self, in_channels: int, num_classes: int) -> "Network":
+        """Make the network, initialised as its paper says.
+
+        Raises:
+            SpecError: channels or classes that the architecture cannot have.
+
+        """
+
+    @classmethod
+    def columns(cls) -> dict[str, dataclasses.Field[Any]]:
+        """The fields of the table's row, by name: what ``replace`` and ``--set`` accept."""
+        return {field.name: field for field in dataclasses.fields(cls) if field.name not in ("name", "facts")}
+
+    def replace(self, **changes: object) -> Self:
+        """Return a copy with other values in some columns; the facts are dropped if anything differs.
+
+        Raises:
+            SpecError: an unknown column (with near misses) or a value of the wrong type.
+
+        """
+        converted = {key: self._convert(key, value) for key, value in changes.items()}
+        changed = any(getattr(self, key) != value for key, value in converted.items())
+        return dataclasses.replace(self, **converted, facts=None if changed else self.facts)  # type: ignore[arg-type]
+
+    def override(self, settings: dict[str, str]) -> Self:
+        """Like :meth:`replace`, from the command line's text: ``{"widths": "32,64", "padding": "valid"}``."""
+        return self.replace(**{key: _parse(value) for key, value in settings.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Family, name and columns as plain JSON; ``catalogue.spec_from_json`` is the way back."""
+        columns = {key: getattr(self, key) for key in self.columns()}
+        return {"family": self.family, "name": self.name, "columns": columns}
+
+    def _convert(self, key: str, value: object) -> object:
+        columns = self.columns()
+        if key not in columns:
+            raise SpecError(
+                f"{self.name} has no field {key!r}", do=suggest(key, columns) or f"Its fields are {', '.join(columns)}"
+            )
+        expected = typing.get_type_hints(type(self))[key]
+        try:
+            return _coerce(value, expected)
+        except TypeError:
+            raise SpecError(
+                f"{self.name}: {key}={value!r}", expected=_describe(expected), do="Correct the value"
+            ) from None
+
+
+class Network(nn.Module, ABC):
+    """A convolutional network built from a spec: logits out, one type in training and evaluation alike.
+
+    Channels, dilation and head are facts of the constructor and are never patched afterwards.
+    """
+
+    spec: Spec
+    in_channels: int
+    num_classes: int
+    stages: tuple[Stage, ...]
+    """Channels and strides of what :meth:`features` returns, finest first."""
+
+    def __init__(self, spec: Spec, in_channels: int, num_classes: int) -> None:
+        super().__init__()
+        for what, number in (("in_channels", in_channels), ("num_classes", num_classes)):
+            if number < 1:
+                raise SpecError(f"{spec.name}: {what}={number}", expected="at least 1", do="Correct the number")
+        self.spec, self.in_channels, self.num_classes = spec, in_channels, num_classes
+
+    @abstractmethod
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Return the feature pyramid of ``x`` (N, in_channels, H, W), one map per entry of ``stages``."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits: (N, num_classes), or (N, num_classes, H', W') with (H', W') = ``output_size(H, W)``."""
+
+    def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the logits of the head, then those of auxiliary heads where the paper trains with any."""
+        return (self(x),)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Refuse an input size that the architecture cannot take.
+
+        Raises:
+            SpecError: says which sizes are legal.
+
+        """
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Size of the logits of a segmentation network for this input size (the same, unless the paper crops)."""
+        return height, width
+
+    def input_size_for(self, height: int, width: int) -> tuple[int, int]:
+        """Smallest legal input size whose output covers ``height`` x ``width`` (larger than it for valid padding)."""
+        return height, width
+
+
+def _parse(text: str) -> object:
+    """Read a command-line value: numbers, true/false/none, comma-separated tuples; anything else is a string."""
+    if "," in text:
+        return tuple(_parse(part) for part in text.strip("()[] ").split(",") if part.strip())
+    word = text.strip()
+    constants: dict[str, object] = {"true": True, "false": False, "none": None}
+    if word.lower() in constants:
+        return constants[word.lower()]
+    for kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            continue
+    return word
+
+
+def _coerce(value: object, expected: Any) -> object:
+    """Return ``value`` as ``expected`` (a type hint), or raise TypeError."""
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise TypeError
+    if origin in (typing.Union, types.UnionType):
+        for option in arguments:
+            try:
+                return _coerce(value, option)
+            except TypeError:
+                continue
+        raise TypeError
+    if origin is tuple:
+        items = list(value) if isinstance(value, (tuple, list)) else [value]
+        variadic = len(arguments) == 2 and arguments[1] is Ellipsis
+        if not variadic and len(items) != len(arguments):
+            raise TypeError
+        kinds = [arguments[0]] * len(items) if variadic else list(arguments)
+        return tuple(_coerce(item, kind) for item, kind in zip(items, kinds, strict=True))
+    if expected is types.NoneType or expected is None:
+        if value is None:
+            return None
+        raise TypeError
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, bool) is not (expected is bool) or not isinstance(value, expected):
+        raise TypeError
+    return value
+
+
+def _describe(expected: Any) -> str:
+    """Name a type hint in words."""
+    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_describe(option) for option in arguments)
+    if origin is tuple:
+        return "comma-separated values, each " + _describe(arguments[0])
+    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", types.NoneType: "none"}
+    return names.get(expected, str(expected))

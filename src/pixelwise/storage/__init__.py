@@ -1,0 +1,1 @@
+"""Files that are whole or absent: atomic writing, and tensors without pickle."""
