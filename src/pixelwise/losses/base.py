@@ -1,0 +1,75 @@
+"""What every loss shares: its settings, its call and its rules.
+
+Rules, for each loss of this package:
+
+- ``logits`` are (N, 1, ...) for one sigmoid logit (the probability of class 1 of two), or (N, K, ...) for K >= 2
+  softmax classes; ``target`` is (N, ...) with class indices of any integer type.
+- Positions whose target is the ignore index add nothing to the loss, and a batch with nothing else costs exactly 0
+  with a gradient of 0, so that an unlabelled crop cannot turn a run into NaN.
+- Half-precision logits are raised to float32 before anything is summed (float16 ends at 65504); float64 stays float64.
+- One logit z and the two logits (0, z) describe the same two probabilities, and a loss that takes both gives both the
+  same value.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossSettings:
+    """What a loss has to know of its task.
+
+    Attributes:
+        num_outputs: channels of the logits; 1 means one sigmoid logit for two classes.
+        ignore_index: target value that no loss counts.
+        class_weights: one factor per class, 0 or more; None weighs all alike.
+        label_smoothing: share of the target's probability spread evenly over all classes, 0 <= share < 1 (Szegedy et
+            al., "Rethinking the Inception Architecture", 2016, section 7).
+
+    """
+
+    num_outputs: int
+    ignore_index: int
+    class_weights: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
+
+
+class Loss(ABC):
+    """A differentiable cost of logits against class indices, lower is better."""
+
+    heeds: ClassVar[frozenset[str]] = frozenset()
+    """Which optional settings the loss uses; an option that no term of a sum heeds is refused."""
+
+    def __init__(self, settings: LossSettings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def refusal(cls, num_outputs: int) -> str:  # noqa: ARG003 - the general answer holds for any number
+        """Say why this loss cannot be used with so many logits; empty when it can."""
+        return ""
+
+    @abstractmethod
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the cost as a scalar.
+
+        Args:
+            logits: (N, num_outputs, ...), any real value.
+            target: (N, ...) integer class indices, or the ignore index.
+
+        """
+
+
+def at_least_float32(logits: Tensor) -> Tensor:
+    """Raise half precision to float32; leave float32 and float64 as they are."""
+    return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+@lru_cache(maxsize=64)
+def weights_tensor(weights: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return class weights as a tensor, copied to each device once and not once a step."""
+    return torch.tensor(weights, device=device, dtype=dtype)

@@ -1,0 +1,115 @@
+"""The losses by name, and their weighted sums: ``"ce"``, ``"ce+dice"``, ``"0.5*ce+dice"``.
+
+A new loss is one file with one subclass of :class:`~pixelwise.losses.base.Loss`, and one line in :data:`LOSSES`.
+"""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pixelwise.errors import UsageError, suggest
+from pixelwise.losses.base import Loss, LossSettings
+from pixelwise.losses.binary_cross_entropy import BinaryCrossEntropy
+from pixelwise.losses.cross_entropy import CrossEntropy
+from pixelwise.losses.dice import SoftDice
+
+LOSSES: dict[str, type[Loss]] = {
+    "ce": CrossEntropy,
+    "bce": BinaryCrossEntropy,
+    "dice": SoftDice,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerm:
+    """One summand as it was written: a factor and the name of a loss."""
+
+    factor: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LossSum:
+    """A weighted sum of losses; callable like a single one."""
+
+    terms: tuple[tuple[float, Loss], ...]
+
+    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the sum as a scalar; shapes as in :meth:`Loss.__call__`."""
+        (factor, loss), *others = self.terms
+        total = factor * loss(logits, target)
+        for factor, loss in others:
+            total = total + factor * loss(logits, target)
+        return total
+
+
+def parse_loss(text: str) -> tuple[LossTerm, ...]:
+    """Read a sum such as ``"0.5*ce+dice"``; spaces do not matter.
+
+    Raises:
+        UsageError: an unknown name (with near misses), a factor that is not a positive number, a name given twice.
+
+    """
+    terms = tuple(_parse_term(part.strip(), text) for part in text.split("+"))
+    names = [term.name for term in terms]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"loss {text!r} names {twice} more than once", expected="each loss once", do="Use one term with one factor"
+        )
+    return terms
+
+
+def make_loss(text: str, settings: LossSettings) -> LossSum:
+    """Build the sum that ``text`` describes.
+
+    Raises:
+        UsageError: what :func:`parse_loss` refuses; a loss that cannot take this number of logits (one logit never goes
+            through a softmax); class weights or label smoothing that no term would heed.
+
+    """
+    terms = parse_loss(text)
+    for term in terms:
+        refusal = LOSSES[term.name].refusal(settings.num_outputs)
+        if refusal:
+            fitting = [name for name, loss in LOSSES.items() if not loss.refusal(settings.num_outputs)]
+            raise UsageError(
+                f"loss {text!r} cannot use {term.name} with num_outputs={settings.num_outputs}: {refusal}",
+                expected=f"a sum of {', '.join(fitting)}",
+                do="Change the loss, or the form of the output (binary=sigmoid or softmax)",
+            )
+    given = {"class_weights": settings.class_weights is not None, "label_smoothing": settings.label_smoothing > 0}
+    for option in (option for option, is_given in given.items() if is_given):
+        if not any(option in LOSSES[term.name].heeds for term in terms):
+            heeding = [name for name, loss in LOSSES.items() if option in loss.heeds]
+            raise UsageError(
+                f"loss {text!r} makes no use of {option}",
+                expected=f"a sum with one of {', '.join(heeding)}",
+                do=f"Add such a term, or leave {option} out",
+            )
+    return LossSum(tuple((term.factor, LOSSES[term.name](settings)) for term in terms))
+
+
+def _parse_term(part: str, text: str) -> LossTerm:
+    factor_text, star, name = part.rpartition("*")
+    name = name.strip()
+    if name not in LOSSES:
+        came = f"loss {text!r} has an empty term" if not name else f"loss {text!r}: {name!r} is not a loss"
+        raise UsageError(came, expected="a sum such as ce+dice or 0.5*ce+dice", do=suggest(name, LOSSES))
+    factor = _parse_factor(factor_text.strip()) if star else 1.0
+    if factor is None:
+        raise UsageError(
+            f"loss {text!r}: {factor_text.strip()!r} is not a factor",
+            expected="a positive number",
+            do=f"Write for example 0.5*{name}",
+        )
+    return LossTerm(factor, name)
+
+
+def _parse_factor(text: str) -> float | None:
+    try:
+        factor = float(text)
+    except ValueError:
+        return None
+    return factor if factor > 0 and math.isfinite(factor) else None

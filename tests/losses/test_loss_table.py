@@ -1,0 +1,105 @@
+"""The sums of losses: how they are written, and what is refused with which words."""
+
+import pytest
+import torch
+
+from pixelwise.errors import UsageError
+from pixelwise.losses import LOSSES, LossSettings, LossTerm, make_loss, parse_loss
+
+
+def settings(num_outputs=3, **options):
+    return LossSettings(num_outputs=num_outputs, ignore_index=255, **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("ce", [(1.0, "ce")]),
+        ("ce+dice", [(1.0, "ce"), (1.0, "dice")]),
+        (" 0.5 * ce + 2e-1*dice ", [(0.5, "ce"), (0.2, "dice")]),
+    ],
+)
+def test_sums_are_read(text, terms):
+    assert parse_loss(text) == tuple(LossTerm(*term) for term in terms)
+
+
+def test_a_sum_is_the_sum():
+    logits, target = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
+    parts = {name: make_loss(name, settings())(logits, target) for name in ("ce", "dice")}
+    both = make_loss("0.25*ce+3*dice", settings())(logits, target)
+    torch.testing.assert_close(both, 0.25 * parts["ce"] + 3 * parts["dice"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "ce+focl",
+            "loss 'ce+focl': 'focl' is not a loss. expected a sum such as ce+dice or 0.5*ce+dice. "
+            "Known are: bce, ce, dice.",
+        ),
+        (
+            "ce+",
+            "loss 'ce+' has an empty term. expected a sum such as ce+dice or 0.5*ce+dice. Known are: bce, ce, dice.",
+        ),
+        (
+            "two*ce",
+            "loss 'two*ce': 'two' is not a factor. expected a positive number. Write for example 0.5*ce.",
+        ),
+        ("-1*ce", "loss '-1*ce': '-1' is not a factor. expected a positive number. Write for example 0.5*ce."),
+        ("inf*ce", "loss 'inf*ce': 'inf' is not a factor. expected a positive number. Write for example 0.5*ce."),
+        ("*ce", "loss '*ce': '' is not a factor. expected a positive number. Write for example 0.5*ce."),
+        (
+            "ce+0.5*ce",
+            "loss 'ce+0.5*ce' names ce more than once. expected each loss once. Use one term with one factor.",
+        ),
+    ],
+)
+def test_misspelt_sums_are_refused(text, message):
+    with pytest.raises(UsageError) as caught:
+        parse_loss(text)
+    assert str(caught.value) == message
+
+
+def test_a_near_miss_is_named():
+    with pytest.raises(UsageError) as caught:
+        parse_loss("ce+dise")
+    assert caught.value.came == "loss 'ce+dise': 'dise' is not a loss"
+    assert caught.value.do == "Did you mean dice?"
+
+
+def test_one_logit_never_goes_through_a_softmax():
+    with pytest.raises(UsageError) as caught:
+        make_loss("ce", settings(num_outputs=1))
+    assert str(caught.value) == (
+        "loss 'ce' cannot use ce with num_outputs=1: the softmax of a single logit is always 1 and its gradient always "
+        "0, so nothing would be learned. expected a sum of bce, dice. Change the loss, or the form of the output "
+        "(binary=sigmoid or softmax)."
+    )
+
+
+def test_several_logits_never_go_through_a_sigmoid_each():
+    with pytest.raises(UsageError) as caught:
+        make_loss("dice+bce", settings(num_outputs=4))
+    assert str(caught.value) == (
+        "loss 'dice+bce' cannot use bce with num_outputs=4: it takes one sigmoid logit for two classes, and here are 4 "
+        "logits of classes that exclude each other. expected a sum of ce, dice. Change the loss, or the form of the "
+        "output (binary=sigmoid or softmax)."
+    )
+
+
+def test_an_option_that_no_term_heeds_is_refused():
+    with pytest.raises(UsageError) as caught:
+        make_loss("dice", settings(label_smoothing=0.1))
+    assert str(caught.value) == (
+        "loss 'dice' makes no use of label_smoothing. expected a sum with one of ce, bce. Add such a term, or leave "
+        "label_smoothing out."
+    )
+    make_loss("ce+dice", settings(label_smoothing=0.1, class_weights=(1.0, 2.0, 3.0)))
+
+
+def test_every_loss_fits_some_output_form_and_has_a_source():
+    for name, loss in LOSSES.items():
+        assert any(not loss.refusal(count) for count in (1, 2)), name
+        module = __import__(loss.__module__, fromlist=["_"])
+        assert "Source:" in (module.__doc__ or ""), name
