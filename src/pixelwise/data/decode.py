@@ -1,0 +1,215 @@
+"""From a picture's bytes to its values, format by format.
+
+Two readings: `decode` gives what the eye sees (palettes expanded, transparency on white, inks as red, green, blue),
+`decode_stored` gives what the file stores (palette indices, bits as 0 and 1), which is what a mask means.
+
+JPEG is decoded by libjpeg-turbo with its slow, exact inverse DCT and smooth chroma upsampling, as Pillow and OpenCV do:
+the values are theirs. PNG is decoded by libpng, 16 bits kept. ICC profiles and gamma chunks are not applied.
+"""
+
+import struct
+import zlib
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import BmpImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL.ImageFile import ImageFile
+
+from pixelwise.data.headers import (
+    Header,
+    Mode,
+    TruncatedError,
+    Window,
+    find_format,
+    parse_jpeg,
+    parse_png,
+    parse_webp,
+)
+from pixelwise.data.tiff import open_tiff
+
+_EXACT_IN_FLOAT32 = 1 << 24
+
+
+def read_header(window: Window, stream: BinaryIO, name: str) -> Header:
+    """Read what the first bytes declare.
+
+    Raises:
+        ImageError: empty, or not a readable format.
+        Exception: whatever a parser raises on damaged bytes.
+
+    """
+    found = find_format(window, name)
+    if found == "PNG":
+        return parse_png(window)
+    if found == "JPEG":
+        return parse_jpeg(window)
+    if found == "WebP":
+        return parse_webp(window)
+    if found == "TIFF":
+        with open_tiff(stream) as picture:
+            return picture.header
+    return _bmp_header(stream)
+
+
+def _bmp_header(stream: BinaryIO) -> Header:
+    stream.seek(0)
+    with BmpImagePlugin.BmpImageFile(stream) as picture:
+        modes: dict[str, Mode] = {"1": "1", "L": "L", "P": "P", "RGB": "RGB", "RGBA": "RGBA"}
+        mode, (width, height) = modes[picture.mode], picture.size
+    if not width or not height:
+        raise TruncatedError("its header holds impossible values")
+    return Header("BMP", height, width, mode, 1 if mode == "1" else 8, 1 if mode in ("1", "L") else 3, "uint8")
+
+
+def decode(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
+    """Return (H, W, C) uint8, uint16 or float32 as the eye sees it, in the stored orientation."""
+    if header.format == "JPEG":
+        return _decode_jpeg(_content(stream), header)
+    if header.format == "PNG" and header.frames == 1:
+        return flatten(_three_axes(imagecodecs.png_decode(_content(stream))), header.channels)
+    if header.format == "TIFF":
+        return _decode_tiff(stream, header, frame)
+    with _pillow(stream, header, frame) as picture:
+        return flatten(_pillow_pixels(picture), header.channels)
+
+
+def decode_stored(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
+    """Return (H, W, S) as stored: palette indices, unstretched bits, no transparency applied.
+
+    Raises:
+        TruncatedError: the stored values have no meaning as labels (inks, white as the smallest value).
+
+    """
+    if header.format == "PNG" and header.frames == 1:
+        content = _content(stream)
+        values = _three_axes(imagecodecs.png_decode(_palette_as_grey(content) if header.mode == "P" else content))
+        return values // (255 // ((1 << header.bits) - 1)) if header.bits < 8 else values
+    if header.format == "TIFF":
+        with open_tiff(stream) as picture:
+            if picture.white_is_zero:
+                raise TruncatedError("white is its smallest value (an inverted table); save the mask without it")
+            values = picture.stored(frame)
+        return values.view(np.uint8) if values.dtype == np.bool_ else values
+    with _pillow(stream, header, frame) as picture:
+        values = _three_axes(np.asarray(picture))
+        return values.view(np.uint8) if values.dtype == np.bool_ else values
+
+
+def flatten(pixels: NDArray[Any], channels: int, *, premultiplied: bool = False) -> NDArray[Any]:
+    """Lay (H, W, 2 or 4) with alpha over white; colours that alpha hides leave no trace.
+
+    Integers, rounded to the nearest: (c * a + top * (top - a)) / top, or c + top - a where c is premultiplied.
+    """
+    if pixels.shape[2] not in (2, 4):
+        return pixels[..., :channels]
+    colours, alpha = pixels[..., :-1], pixels[..., -1:]
+    top = int(np.iinfo(pixels.dtype).max)
+    if int(alpha.min(initial=top)) == top:
+        return np.ascontiguousarray(colours)
+    over, wide = alpha.astype(np.uint64), colours.astype(np.uint64)
+    if premultiplied:
+        return np.minimum(wide + (top - over), top).astype(pixels.dtype)
+    return ((wide * over + top * (top - over) + top // 2) // top).astype(pixels.dtype)
+
+
+def inks_to_rgb(inks: NDArray[Any]) -> NDArray[Any]:
+    """Turn (H, W, 4) cyan, magenta, yellow, black (top = full ink) into RGB: (top - ink) * (top - black) / top."""
+    top = int(np.iinfo(inks.dtype).max)
+    light = top - inks.astype(np.uint64)
+    return ((light[..., :3] * light[..., 3:] + top // 2) // top).astype(inks.dtype)
+
+
+def _content(stream: BinaryIO) -> bytes:
+    stream.seek(0)
+    return stream.read()
+
+
+def _three_axes(values: NDArray[Any]) -> NDArray[Any]:
+    return values if values.ndim == 3 else values[..., None]
+
+
+def _decode_jpeg(content: bytes, header: Header) -> NDArray[Any]:
+    height, width, *_ = simplejpeg.decode_jpeg_header(content, strict=False)
+    if (height, width) != (header.height, header.width):  # a second parser's opinion, before anything is allocated
+        raise TruncatedError("its headers contradict each other")
+    space = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}[header.mode]
+    try:
+        pixels = simplejpeg.decode_jpeg(content, colorspace=space)
+    except ValueError as error:
+        # Stray bytes after the last pixel harm nothing; every other complaint means that pixels are wrong or missing.
+        if "extraneous bytes before marker 0xd9" not in str(error):
+            raise
+        pixels = simplejpeg.decode_jpeg(content, colorspace=space, strict=False)
+    if header.mode != "CMYK":
+        return pixels
+    return inks_to_rgb(255 - pixels if header.inverted_inks else pixels)
+
+
+def _decode_tiff(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
+    with open_tiff(stream) as picture:
+        values = picture.stored(frame)
+        if header.mode == "P":
+            return picture.palette[values[..., 0]]
+        white_is_zero, premultiplied = picture.white_is_zero, picture.premultiplied
+    if values.dtype == np.bool_:
+        values = values.astype(np.uint8) * np.uint8(255)
+    elif header.bits < 8:
+        values = values * np.uint8(255 // ((1 << header.bits) - 1))
+    if white_is_zero:
+        top = (1 << header.bits) - 1 if header.bits > 8 else 255
+        values[..., :1] = top - values[..., :1]
+    if header.mode == "CMYK":
+        return inks_to_rgb(values)
+    if header.mode in ("LA", "RGBA"):
+        return flatten(values, header.channels, premultiplied=premultiplied)
+    return _to_read_dtype(values, header)
+
+
+def _to_read_dtype(values: NDArray[Any], header: Header) -> NDArray[Any]:
+    if values.dtype.name == header.dtype:
+        return values
+    if values.dtype.kind in "iu":
+        low, high = int(values.min()), int(values.max())
+        if max(-low, high) > _EXACT_IN_FLOAT32:
+            raise TruncatedError(f"its {values.dtype} values {low} to {high} are beyond +-2^24, where float32 is exact")
+    with np.errstate(over="ignore"):  # an overflow becomes an infinity, which is refused with its count
+        return values.astype(header.dtype)
+
+
+def _pillow(stream: BinaryIO, header: Header, frame: int) -> ImageFile:
+    """Open by the one plug-in that fits; `PIL.Image.open` would warn or fail by a limit of its own."""
+    stream.seek(0)
+    plugins = {"BMP": BmpImagePlugin.BmpImageFile, "PNG": PngImagePlugin.PngImageFile}
+    if header.format == "PNG" and header.bits == 16:
+        raise TruncatedError("it is an animation of 16 bits a sample, which is not read here")
+    picture = plugins.get(header.format, WebPImagePlugin.WebPImageFile)(stream)
+    if picture.size != (header.width, header.height):
+        raise TruncatedError("its headers contradict each other")
+    if frame:
+        picture.seek(frame)
+    return picture
+
+
+def _pillow_pixels(picture: ImageFile) -> NDArray[Any]:
+    if picture.mode == "P":
+        return np.asarray(picture.convert("RGBA"))
+    values = np.asarray(picture)
+    return _three_axes(values.astype(np.uint8) * np.uint8(255) if values.dtype == np.bool_ else values)
+
+
+def _palette_as_grey(content: bytes) -> bytes:
+    """Rewrite a palette PNG as a grey one of the same bits, so that libpng hands out the indices themselves."""
+    kept, position = [content[:8]], 8
+    while position + 8 <= len(content):
+        length, kind = struct.unpack(">I4s", content[position : position + 8])
+        block = content[position : position + length + 12]
+        if kind == b"IHDR":
+            body = b"IHDR" + block[8:17] + b"\0" + block[18:21]
+            block = block[:4] + body + struct.pack(">I", zlib.crc32(body))
+        if kind in (b"IHDR", b"IDAT", b"IEND"):
+            kept.append(block)
+        position += length + 12
+    return b"".join(kept)

@@ -1,0 +1,171 @@
+"""TIFF pictures: what the first series declares, and one frame of it.
+
+A TIFF holds pages; ImageJ, OME and tifffile say in their descriptions how pages form stacks. The first series decides:
+its Y and X axes are the picture, its sample axis S (or, without one, its channel axis C) are the channels, every other
+axis (Z, T, pages) counts frames. Further files that an OME description names are never opened.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from pixelwise.data.headers import Header, Mode, TruncatedError
+
+# Damaged tags are logged by tifffile; without a handler Python would print them on the terminal.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
+_JPEG = 7
+_LOSSLESS = {1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000}
+_ALPHA = ((1,), (2,))
+_PREMULTIPLIED = (1,)
+_SMALL_CHUNK = 1 << 24
+_FULL_PAGE = {0, 2}  # NewSubfileType: neither a thumbnail nor a transparency mask
+
+
+class TiffPicture:
+    """The first series of an open TIFF."""
+
+    def __init__(self, file: tifffile.TiffFile) -> None:
+        self._file = file
+        if not file.series:
+            raise TruncatedError("it holds no page")
+        self._series = file.series[0]
+        self._page = self._series.keyframe
+        letters = self._series.axes  # an unnamed axis is Q, and there may be several
+        axes = [axis if axis not in letters[:k] else f"{axis}{k}" for k, axis in enumerate(letters)]
+        self._sizes = dict(zip(axes, self._series.shape, strict=True))
+        if not {"Y", "X"} <= self._sizes.keys():
+            raise TruncatedError(f"its axes {self._series.axes} do not form a picture")
+        self._channel_axis = next((axis for axis in "SC" if self._sizes.get(axis, 1) > 1), "")
+        self._check_one_size()
+        self.header = self._header()
+
+    def _check_one_size(self) -> None:
+        if self._series.kind not in ("generic", "uniform"):
+            return
+        sizes = {self._page.shape[:2]} | {
+            other.keyframe.shape[:2] for other in self._file.series if int(other.keyframe.subfiletype) in _FULL_PAGE
+        }
+        if len(sizes) > 1:
+            shown = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:5])
+            raise TruncatedError(f"its pages have several sizes ({shown}); save each as a file of its own")
+
+    def _header(self) -> Header:
+        page, samples = self._page, self._sizes.get(self._channel_axis, 1)
+        bits = page.bitspersample
+        if not isinstance(bits, int):
+            raise TruncatedError(f"its channels have different depths {tuple(bits)}")
+        mode = self._mode(samples)
+        if page.dtype is None or page.dtype.kind not in "buif":
+            raise TruncatedError(f"its pixels are {page.dtype}, not numbers that are read here")
+        whole = {"bool": "uint8", "uint8": "uint8", "uint16": "uint16"}.get(page.dtype.name, "float32")
+        orientation = page.tags.get(274)
+        colours: dict[Mode, int] = {"LA": 1, "P": 3, "RGBA": 3, "CMYK": 3}
+        frames = math.prod(self._sizes.values()) // (self._sizes["Y"] * self._sizes["X"] * samples)
+        return Header(
+            "TIFF", self._sizes["Y"], self._sizes["X"], mode, bits, colours.get(mode, samples),
+            "uint8" if mode == "P" else whole, frames,
+            orientation.value if orientation is not None and orientation.value in range(1, 9) else 1,
+            int(page.compression) not in _LOSSLESS,
+        )  # fmt: skip
+
+    def _mode(self, samples: int) -> Mode:
+        page = self._page
+        kind, alpha = int(page.photometric), tuple(int(extra) for extra in page.extrasamples) in _ALPHA
+        if self._channel_axis == "C" and kind in (_WHITE_IS_ZERO, _BLACK_IS_ZERO):
+            return "N"
+        if kind == _WHITE_IS_ZERO and page.dtype is not None and page.dtype.kind not in "bu":
+            raise TruncatedError("white is its smallest value, which has no meaning for signed or real numbers")
+        plain: dict[tuple[int, int], Mode] = {
+            (_WHITE_IS_ZERO, 1): "L", (_BLACK_IS_ZERO, 1): "L", (_RGB, 3): "RGB", (_PALETTE, 1): "P",
+            (_SEPARATED, 4): "CMYK",
+        }  # fmt: skip
+        if (kind, samples) in plain:
+            return "1" if plain[kind, samples] == "L" and page.bitspersample == 1 else plain[kind, samples]
+        if alpha and (kind, samples) in ((_WHITE_IS_ZERO, 2), (_BLACK_IS_ZERO, 2), (_RGB, 4)):
+            if page.dtype is not None and page.dtype.kind not in "u":
+                raise TruncatedError("the range of its transparency (alpha) is not defined for such numbers")
+            return "LA" if samples == 2 else "RGBA"
+        if kind in (_BLACK_IS_ZERO, _RGB, _SEPARATED):
+            return "N"
+        if kind == _YCBCR and samples == 3 and int(page.compression) == _JPEG:
+            return "RGB"  # the JPEG decoder converts
+        raise TruncatedError(
+            f"its colour space ({getattr(page.photometric, 'name', kind)}, {samples}) is not read here"
+        )
+
+    @property
+    def white_is_zero(self) -> bool:
+        """Whether the smallest stored value is white."""
+        return int(self._page.photometric) == _WHITE_IS_ZERO
+
+    @property
+    def premultiplied(self) -> bool:
+        """Whether the colours are already multiplied by alpha ("associated" alpha)."""
+        return tuple(int(extra) for extra in self._page.extrasamples) == _PREMULTIPLIED
+
+    @property
+    def palette(self) -> NDArray[np.uint8]:
+        """(n, 3) colours. TIFF stores 16 bits for each; those that fill only 8 are taken as they are."""
+        colours: NDArray[Any] = np.asarray(self._page.colormap).T
+        return (colours if colours.max(initial=0) < 256 else colours >> 8).astype(np.uint8)
+
+    def stored(self, frame: int) -> NDArray[Any]:
+        """Return one frame as (H, W, S) stored values.
+
+        Raises:
+            TruncatedError: the file ends before the frame's data do.
+
+        """
+        limit = max(4 * math.prod(self._page.shape), _SMALL_CHUNK)
+        if math.prod(self._page.chunks) > limit:
+            raise TruncatedError(f"its tiles of {self._page.chunks} exceed the picture")
+        outer = {axis: n for axis, n in self._sizes.items() if axis not in ("Y", "X", "S")}
+        position = dict(zip(
+            (axis for axis in outer if axis != self._channel_axis),
+            np.unravel_index(frame, [n for axis, n in outer.items() if axis != self._channel_axis] or [1]),
+            strict=False,
+        ))  # fmt: skip
+        inner = [axis for axis in self._sizes if axis in ("Y", "X", self._channel_axis)]
+        pages = len(self._series)
+        if pages == math.prod(outer.values()) and pages > 1:
+            number = np.arange(pages).reshape(tuple(outer.values()))
+            keys = number[tuple(slice(None) if axis == self._channel_axis else position[axis] for axis in outer)]
+            chosen = [int(key) for key in np.ravel(keys)]
+            stack = np.stack([page.asarray() for page in self._complete(chosen)])
+            values = stack.reshape([self._sizes[axis] for axis in inner])
+        else:
+            self._complete(list(range(pages)))
+            whole = self._series.asarray().reshape(tuple(self._sizes.values()))
+            values = whole[tuple(position.get(axis, slice(None)) for axis in self._sizes)]
+        order = [inner.index(axis) for axis in ("Y", "X", self._channel_axis) if axis]
+        picture = values.transpose(order)
+        return picture if picture.ndim == 3 else picture[..., None]
+
+    def _complete(self, numbers: list[int]) -> list[tifffile.TiffPage | tifffile.TiffFrame]:
+        """Return these pages, whose data the file holds to the last byte."""
+        size, pages = self._file.filehandle.size, []
+        for number in numbers:
+            page = self._series[number]
+            if page is None:
+                raise TruncatedError(f"its page {number} is missing")
+            ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            if max(ends, default=0) > size:
+                raise TruncatedError(f"it ends after {size} bytes of {max(ends)}")
+            pages.append(page)
+        return pages
+
+
+@contextmanager
+def open_tiff(stream: BinaryIO) -> Iterator[TiffPicture]:
+    """Open a TIFF from a seekable stream, which stays open."""
+    stream.seek(0)
+    with tifffile.TiffFile(stream, name="picture", _multifile=False) as file:
+        yield TiffPicture(file)
