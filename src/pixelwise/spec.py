@@ -9,6 +9,7 @@ import dataclasses
 import types
 import typing
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
@@ -94,6 +95,14 @@ class Spec(ABC):
 
         """
 
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """The only (height, width) that the network takes; None where its layers fit many sizes.
+
+        A spec that fixes the size has it in a column ``image_size``.
+        """
+        return None
+
     @classmethod
     def columns(cls) -> dict[str, dataclasses.Field[Any]]:
         """The fields of the table's row, by name: what ``replace`` and ``--set`` accept."""
@@ -106,38 +115,45 @@ class Spec(ABC):
             SpecError: an unknown column (with near misses) or a value of the wrong type.
 
         """
-        converted = {key: self._convert(key, value) for key, value in changes.items()}
-        changed = any(getattr(self, key) != value for key, value in converted.items())
-        return dataclasses.replace(self, **converted, facts=None if changed else self.facts)  # type: ignore[arg-type]
+        return self._with({key: self._convert(key, [value]) for key, value in changes.items()})
 
     def override(self, settings: dict[str, str]) -> Self:
-        """Like :meth:`replace`, from the command line's text: ``{"widths": "32,64", "padding": "valid"}``."""
-        return self.replace(**{key: _parse(value) for key, value in settings.items()})
+        """Like :meth:`replace`, from the command line's text: ``{"widths": "32,64", "dropout": "none"}``.
+
+        A text that is one of a column's words stands for that word, whatever else it could mean.
+        """
+        return self._with({key: self._convert(key, _readings(text)) for key, text in settings.items()})
 
     def to_json(self) -> dict[str, Any]:
         """Family, name and columns as plain JSON; ``catalogue.spec_from_json`` is the way back."""
         columns = {key: getattr(self, key) for key in self.columns()}
         return {"family": self.family, "name": self.name, "columns": columns}
 
-    def _convert(self, key: str, value: object) -> object:
+    def _with(self, converted: dict[str, Any]) -> Self:
+        changed = any(getattr(self, key) != value for key, value in converted.items())
+        return dataclasses.replace(self, **converted, facts=None if changed else self.facts)
+
+    def _convert(self, key: str, readings: Sequence[object]) -> object:
+        """Return the first reading of a value that the column's type admits."""
         columns = self.columns()
         if key not in columns:
             raise SpecError(
                 f"{self.name} has no field {key!r}", do=suggest(key, columns) or f"Its fields are {', '.join(columns)}"
             )
         expected = typing.get_type_hints(type(self))[key]
-        try:
-            return _coerce(value, expected)
-        except TypeError:
-            raise SpecError(
-                f"{self.name}: {key}={value!r}", expected=_describe(expected), do="Correct the value"
-            ) from None
+        for value in readings:
+            try:
+                return _coerce(value, expected)
+            except TypeError:
+                continue
+        raise SpecError(f"{self.name}: {key}={readings[-1]!r}", expected=_describe(expected), do="Correct the value")
 
 
 class Network(nn.Module, ABC):
     """A convolutional network built from a spec: logits out, one type in training and evaluation alike.
 
-    Channels, dilation and head are facts of the constructor and are never patched afterwards.
+    Channels, dilation and head are facts of the constructor and are never patched afterwards. The direct children are
+    the rows of the paper's table, under the paper's names and in its order; the last one gives the logits.
     """
 
     spec: Spec
@@ -165,13 +181,35 @@ class Network(nn.Module, ABC):
         """Return the logits of the head, then those of auxiliary heads where the paper trains with any."""
         return (self(x),)
 
+    def check_input(self, x: Tensor) -> None:
+        """Refuse a batch that the network cannot take.
+
+        Raises:
+            SpecError: not (N, in_channels, H, W), or an illegal size.
+
+        """
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise SpecError(
+                f"{self.spec.name}: a batch of shape {tuple(x.shape)}",
+                expected=f"(N, {self.in_channels}, H, W)",
+                do=f"Convert the images to {self.in_channels} channels, or create the network with other in_channels",
+            )
+        self.check_size(x.shape[-2], x.shape[-1])
+
     def check_size(self, height: int, width: int) -> None:
-        """Refuse an input size that the architecture cannot take.
+        """Refuse an input size that the architecture cannot take: any but the spec's ``fixed_size``, where it has one.
 
         Raises:
             SpecError: says which sizes are legal.
 
         """
+        legal = self.spec.fixed_size
+        if legal is not None and (height, width) != legal:
+            raise SpecError(
+                f"{self.spec.name} cannot take images of {height} x {width} pixels",
+                expected=f"{legal[0]} x {legal[1]}",
+                do=f"Resize the images, or set image_size={height},{width} before building",
+            )
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Size of the logits of a segmentation network for this input size (the same, unless the paper crops)."""
@@ -182,9 +220,14 @@ class Network(nn.Module, ABC):
         return height, width
 
 
+def _readings(text: str) -> list[object]:
+    """What a command-line value may mean, likeliest first."""
+    return [_parse(text)] if "," in text else [text.strip(), _parse(text)]
+
+
 def _parse(text: str) -> object:
     """Read a command-line value: numbers, true/false/none, comma-separated tuples; anything else is a string."""
-    if "," in text:
+    if "," in text or text.strip() in ("()", "[]"):
         return tuple(_parse(part) for part in text.strip("()[] ").split(",") if part.strip())
     word = text.strip()
     constants: dict[str, object] = {"true": True, "false": False, "none": None}

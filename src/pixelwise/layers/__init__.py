@@ -1,1 +1,1 @@
-"""layers."""
+"""Building blocks that two or more papers share."""

@@ -1,1 +1,1 @@
-"""networks."""
+"""The papers' networks, one file each."""

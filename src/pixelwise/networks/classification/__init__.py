@@ -1,1 +1,1 @@
-"""networks/classification."""
+"""Networks that give one vector of logits for an image."""

@@ -1,1 +1,1 @@
-"""networks/segmentation."""
+"""Networks that give a vector of logits for every pixel."""

@@ -1,0 +1,122 @@
+"""Parameters, multiply-adds and output shapes, layer by layer and row by row of the paper's table.
+
+Multiply-adds (MACs) are those of convolutions, transposed convolutions and full connections, for one image in
+evaluation. A transposed convolution costs input pixels x kernel x maps in x maps out. Biases, normalisation,
+activations, pooling and interpolation count nothing. These are the conventions of the papers' own figures.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from pixelwise.spec import Network
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerRow:
+    """One line of a layer table."""
+
+    name: str
+    """As in ``state_dict``; for a stage the name of the paper's row."""
+    level: Literal["stage", "layer"]
+    kind: str
+    """The layer's class, such as Conv2d; for a stage empty."""
+    output_shape: tuple[int, ...]
+    """Of one image, without the batch: (C, H, W) or (C,)."""
+    parameters: int
+    """Trainable parameters; of a stage, of all its layers together."""
+    macs: int
+
+
+def meta_twin(network: Network) -> Network:
+    """Build the same network without values, so that it can be run in no time and no memory."""
+    with torch.device("meta"):
+        return network.spec.build(network.in_channels, network.num_classes)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Count trainable parameters: weights, biases, gains and shifts; not running statistics."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def count_macs(network: Network, input_size: tuple[int, int, int]) -> int:
+    """Count the multiply-adds for one image of ``input_size`` (C, H, W) in evaluation."""
+    return sum(row.macs for row in layer_table(network, input_size) if row.level == "layer")
+
+
+def stage_shapes(network: Network, input_size: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """Give the output shape (C, H, W) of every row of the paper's table, in order, for one image of ``input_size``."""
+    return {row.name: row.output_shape for row in layer_table(network, input_size) if row.level == "stage"}
+
+
+def layer_table(network: Network, input_size: tuple[int, int, int]) -> list[LayerRow]:
+    """List every stage of the network, followed by its layers, in the order of computation.
+
+    Args:
+        network: any network; it is neither run nor changed.
+        input_size: channels, height and width of the image.
+
+    Raises:
+        SpecError: the network cannot take that size.
+
+    """
+    twin = meta_twin(network).eval()
+    rows: list[LayerRow] = []
+    hooks = []
+    for stage_name, stage in twin.named_children():
+        for name, layer in stage.named_modules(prefix=stage_name):
+            if layer is not stage and not list(layer.children()):
+                hooks.append(layer.register_forward_hook(_recorder(rows, name, "layer")))
+        leaf = not list(stage.children())
+        if leaf:
+            hooks.append(stage.register_forward_hook(_recorder(rows, stage_name, "layer")))
+        hooks.append(stage.register_forward_hook(_recorder(rows, stage_name, "stage")))
+    with torch.no_grad():
+        twin(torch.empty(1, *input_size, device="meta"))
+    return _stages_first(rows)
+
+
+def _recorder(rows: list[LayerRow], name: str, level: Literal["stage", "layer"]) -> Any:
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        row = LayerRow(
+            name=name,
+            level=level,
+            kind=type(layer).__name__ if level == "layer" else "",
+            output_shape=tuple(output.shape[1:]),
+            parameters=count_parameters(layer),
+            macs=_macs(layer, inputs[0], output) if level == "layer" else 0,
+        )
+        rows.append(row)
+
+    return record
+
+
+def _macs(layer: nn.Module, x: Tensor, y: Tensor) -> int:
+    if isinstance(layer, nn.ConvTranspose2d):
+        return x[0, 0].numel() * layer.weight.numel()
+    if isinstance(layer, nn.Conv2d):
+        return y[0, 0].numel() * layer.weight.numel()
+    return layer.weight.numel() if isinstance(layer, nn.Linear) else 0
+
+
+def _stages_first(rows: list[LayerRow]) -> list[LayerRow]:
+    """Put each stage before its layers and sum their multiply-adds into it."""
+    ordered: list[LayerRow] = []
+    layers: list[LayerRow] = []
+    for row in rows:
+        if row.level == "layer":
+            layers.append(row)
+            continue
+        stage = LayerRow(
+            name=row.name,
+            level="stage",
+            kind="",
+            output_shape=row.output_shape,
+            parameters=row.parameters,
+            macs=sum(layer.macs for layer in layers),
+        )
+        ordered += [stage, *layers]
+        layers = []
+    return ordered

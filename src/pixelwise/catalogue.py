@@ -1,0 +1,100 @@
+"""The explicit list of every network that can be created by name.
+
+>>> create("resnet50", in_channels=3, num_classes=10)
+>>> spec("unet").replace(padding="same", widths=(32, 64, 128, 256, 512)).build(in_channels=1, num_classes=2)
+
+Nothing registers itself: a network is here because its family's ``SPECS`` are in the tuple below. Nothing is built
+before it is asked for.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pixelwise.errors import SpecError, UsageError, suggest
+from pixelwise.networks.classification import lenet, mlp, resnet
+from pixelwise.networks.segmentation import unet
+from pixelwise.spec import Network, Spec
+from pixelwise.weights import load_weights
+
+_SPECS: dict[str, Spec] = {row.name: row for row in (*lenet.SPECS, *mlp.SPECS, *resnet.SPECS, *unet.SPECS)}
+
+_FAMILIES: dict[str, type[Spec]] = {
+    family.family: family for family in (lenet.LeNetSpec, mlp.MLPSpec, resnet.ResNetSpec, unet.UNetSpec)
+}
+
+ALIASES: dict[str, str] = {
+    "resnet18_v1": "resnet18",  # basic blocks have one form only
+    "resnet34_v1": "resnet34",
+    "unet_small": "unet16",
+}
+"""Other names for the same rows; not listed by :func:`names`."""
+
+
+def names() -> tuple[str, ...]:
+    """List every network's name, family by family."""
+    return tuple(_SPECS)
+
+
+def spec(name: str) -> Spec:
+    """Return the row of a paper's table that has this name.
+
+    Raises:
+        UsageError: an unknown name, with those that resemble it.
+
+    """
+    found = _SPECS.get(ALIASES.get(name, name))
+    if found is None:
+        hint = suggest(name, (*_SPECS, *ALIASES)) or "`pixelwise nets` lists all of them"
+        raise UsageError(f"there is no network {name!r}", do=hint)
+    return found
+
+
+def create(name: str, *, in_channels: int, num_classes: int, weights: Path | str | None = None) -> Network:
+    """Build a network by name.
+
+    Args:
+        name: one of :func:`names`.
+        in_channels: channels of the images.
+        num_classes: number of logits.
+        weights: a file of weights for exactly this network, ``.safetensors``, ``.pth``, ``.pt`` or ``.th``; without one
+            the weights are drawn as the paper says.
+
+    Raises:
+        UsageError: an unknown name.
+        SpecError: impossible channels or classes.
+        WeightsError: the file is unsafe, damaged or does not fit.
+
+    """
+    network = spec(name).build(in_channels, num_classes)
+    if weights is not None:
+        load_weights(network, Path(weights))
+    return network
+
+
+def spec_from_json(content: Mapping[str, Any]) -> Spec:
+    """Read what :meth:`~pixelwise.spec.Spec.to_json` wrote; facts come back for unchanged rows of the catalogue.
+
+    Raises:
+        SpecError: an unknown family or column, a missing column, or a value of the wrong type.
+
+    """
+    family, name, columns = content.get("family"), content.get("name"), content.get("columns")
+    if not isinstance(family, str) or not isinstance(name, str) or not isinstance(columns, Mapping):
+        raise SpecError(
+            f"a network description with the keys {sorted(map(str, content))}",
+            expected="family, name and columns",
+            do="Take it from a file that pixelwise wrote",
+        )
+    kind = _FAMILIES.get(family)
+    if kind is None:
+        raise SpecError(f"{name}: unknown family {family!r}", do=suggest(family, _FAMILIES))
+    missing = sorted(set(kind.columns()) - set(columns))
+    if missing:
+        raise SpecError(
+            f"{name}: no value for {', '.join(missing)}",
+            expected=f"every column of {family}",
+            do="The file was written by another version of pixelwise: use that one, or add the columns",
+        )
+    known = _SPECS.get(name)
+    return (known if isinstance(known, kind) else kind(name=name)).replace(**columns)

@@ -1,0 +1,63 @@
+"""Initialisations of weights, each with its source; biases start at zero unless the source says otherwise."""
+
+from collections.abc import Callable, Iterator
+from math import sqrt
+from typing import Literal
+
+from torch import nn
+
+Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+
+
+def he_normal_(module: nn.Module) -> None:
+    """Draw weights from N(0, 2 / fan_in) and set biases to zero (He et al. 2015, arXiv:1502.01852, equation 10).
+
+    ``fan_in`` is the number of inputs of one output unit: "N denotes the number of incoming nodes of one neuron"
+    (Ronneberger et al. 2015, section 3).
+    """
+    for layer in _weighted(module):
+        nn.init.normal_(layer.weight, std=sqrt(2 / fan_in(layer)))
+        _zero_bias(layer)
+
+
+def glorot_uniform_(module: nn.Module) -> None:
+    """Draw weights from +-sqrt(6 / (fan_in + fan_out)) and set biases to zero (Glorot and Bengio 2010, equation 16)."""
+    for layer in _weighted(module):
+        nn.init.xavier_uniform_(layer.weight)
+        _zero_bias(layer)
+
+
+def lecun_uniform_(module: nn.Module) -> None:
+    """Draw weights and biases from +-2.4 / fan_in (LeCun et al. 1998, appendix A)."""
+    for layer in _weighted(module):
+        bound = 2.4 / fan_in(layer)
+        nn.init.uniform_(layer.weight, -bound, bound)
+        if layer.bias is not None:
+            nn.init.uniform_(layer.bias, -bound, bound)
+
+
+InitialisationName = Literal["lecun", "he", "glorot"]
+INITIALISATIONS: dict[InitialisationName, Callable[[nn.Module], None]] = {
+    "lecun": lecun_uniform_,
+    "he": he_normal_,
+    "glorot": glorot_uniform_,
+}
+
+
+def fan_in(layer: Weighted) -> float:
+    """Count the inputs of one output unit; for a strided transposed convolution the mean over the output's phases."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        taps = layer.weight[0, 0].numel() / (layer.stride[0] * layer.stride[1])
+        return layer.in_channels // layer.groups * taps
+    return layer.weight[0].numel()
+
+
+def _weighted(module: nn.Module) -> Iterator[Weighted]:
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            yield layer
+
+
+def _zero_bias(layer: Weighted) -> None:
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

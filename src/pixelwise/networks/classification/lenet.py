@@ -1,0 +1,341 @@
+"""LeNet-5 and the small convolutional networks that go by its name.
+
+Paper: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document recognition", Proceedings of the
+IEEE 86(11), 1998: section II.B, figure 2 (layers), table I (connections of C3), figure 3 (targets of the output).
+
+========== ================================ ========= =========== =============
+row        operation                        output    parameters  connections
+========== ================================ ========= =========== =============
+C1         6 convolutions 5x5               6x28x28   156         122,304
+S2         trainable 2x2 sub-sampling       6x14x14   12          5,880
+C3         16 convolutions 5x5, table I     16x10x10  1,516       151,600
+S4         trainable 2x2 sub-sampling       16x5x5    32          2,000
+C5         120 convolutions 5x5             120x1x1   48,120      48,120
+F6         full connection                  84        10,164      10,164
+OUT        Euclidean distance to 84 targets 10        0           840
+========== ================================ ========= =========== =============
+
+Sizes: the full connections fix the input, 32x32 in the paper (a 28x28 digit in the middle of a larger field).
+``image_size`` and ``padding`` are fields, so 28x28 images enter as ``image_size=(28, 28), padding=2`` with the same
+parameters. Any other size is refused.
+
+**Deviations** (tests/networks/test_lenet.py):
+
+- Logits are minus the squared distances to the targets, so that the largest is the best, as everywhere else; the paper
+  takes the smallest distance. Their cross-entropy is the paper's equation 9 without its constant term e^-j.
+- The ten 7x12 targets are drawn in the manner of figure 3, not copied from it bit by bit. With another number of
+  classes, or of units in F6, the targets are distributed codes of +-1, drawn from SHAKE-256 of the class number.
+- Rows other than ``lenet5`` are not in the paper: ``lenet5_simplified`` and ``lenet5_relu`` are what tutorials call
+  LeNet-5, ``lenet_caffe`` is the example of Caffe, ``pml_cnn`` the network of a book's MNIST script.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.errors import SpecError
+from pixelwise.layers.activation import ActivationName, activation
+from pixelwise.layers.initialisation import INITIALISATIONS, InitialisationName
+from pixelwise.spec import Facts, Network, Paper, Published, Spec, Stage, TaskName
+
+PAPER = Paper(
+    title="Gradient-based learning applied to document recognition",
+    authors="Y. LeCun, L. Bottou, Y. Bengio, P. Haffner",
+    year=1998,
+    venue="Proceedings of the IEEE 86(11)",
+    link="doi:10.1109/5.726791",
+)
+
+C3_CONNECTIONS: tuple[tuple[int, ...], ...] = (
+    *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
+    *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
+    *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),
+    (0, 1, 2, 3, 4, 5),
+)
+"""Table I: which of the six maps of S2 each of the sixteen maps of C3 sees."""
+
+DIGITS = """
+..###.. ...##.. .#####. ####### .##..## ####### ..####. ####### .#####. .#####.
+.##.##. ..###.. ##...## .....## .##..## ##..... .##.... .....## ##...## ##..###
+##...## .####.. ##...## ....##. ###..## ##..... ##..... .....## ##...## ##...##
+##...## ...##.. .....## ...##.. ##...## ##..... ##..... ....##. ##...## ##...##
+##...## ...##.. ....##. ..####. ##...## ######. ######. ...##.. .#####. ##..###
+##...## ...##.. ...##.. .....## ##..### .....## ###..## ...##.. ##...## .######
+##...## ...##.. ..##... .....## .###### .....## ##...## ..##... ##...## .....##
+##...## ...##.. .##.... .....## .....## .....## ##...## ..##... ##...## .....##
+.##.##. ...##.. ##..... ##...## .....## ##...## ###..## ..##... ##...## ....##.
+..###.. .###### ####### .#####. .....## .#####. .#####. ..##... .#####. .####..
+....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+"""
+"""The targets of the ten digits, 7x12 pixels each, as in figure 3."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeNetSpec(Spec):
+    """Convolutions with pooling after the first two, then full connections."""
+
+    family: ClassVar[str] = "lenet"
+    task: ClassVar[TaskName] = "classification"
+
+    image_size: tuple[int, int] = (32, 32)
+    """Height and width of the input, in pixels."""
+    padding: int = 0
+    """Zeros that the first convolution adds on each side, in pixels."""
+    kernel: int = 5
+    """Side of every convolution's kernel, in pixels."""
+    widths: tuple[int, ...] = (6, 16, 120)
+    """Maps of each convolution."""
+    hidden: tuple[int, ...] = (84,)
+    """Units of each full connection before the output."""
+    connections: Literal["partial", "full"] = "full"
+    """Whether the second convolution follows the paper's table I, for 6 and 16 maps."""
+    pooling: Literal["subsample", "average", "max"] = "average"
+    """2x2 pooling: the paper's trainable sub-sampling, the mean, or the maximum."""
+    convolution_activation: ActivationName = "tanh"
+    """After each convolution, and after the trainable sub-sampling."""
+    hidden_activation: ActivationName = "tanh"
+    """After each full connection."""
+    output: Literal["rbf", "linear"] = "linear"
+    """Distances to fixed targets, or a full connection."""
+    initialisation: InitialisationName = "glorot"
+
+    def __post_init__(self) -> None:
+        if self.connections == "partial" and self.widths[:2] != (6, 16):
+            raise SpecError(
+                f"{self.name}: connections=partial with widths={self.widths}",
+                expected="widths that begin with 6, 16: the connection table has that size",
+                do="Set connections=full, or these widths",
+            )
+        numbers = (*self.image_size, *self.widths, *self.hidden, self.kernel)
+        if len(self.widths) < 2 or not self.hidden or min(numbers) < 1 or self.padding < 0:
+            raise SpecError(
+                f"{self.name}: {self}", expected="at least two widths and one hidden, all positive", do="Correct them"
+            )
+        if min(self.last_map) < 1:
+            raise SpecError(
+                f"{self.name}: images of {self.image_size[0]} x {self.image_size[1]} pixels vanish in the convolutions",
+                expected="a larger image_size, or more padding",
+                do="Enlarge the images, or set a smaller kernel or fewer widths",
+            )
+
+    @property
+    def fixed_size(self) -> tuple[int, int]:
+        """The only (height, width) that the network takes, in pixels."""
+        return self.image_size
+
+    @property
+    def last_map(self) -> tuple[int, int]:
+        """Height and width of the last convolution's maps, in pixels."""
+        height, width = (side + 2 * self.padding for side in self.image_size)
+        for index in range(len(self.widths)):
+            height, width = height - self.kernel + 1, width - self.kernel + 1
+            if index < 2:
+                height, width = height // 2, width // 2
+        return height, width
+
+    def build(self, in_channels: int, num_classes: int) -> "LeNet":
+        """Make the network; any number of channels and classes is possible."""
+        return LeNet(self, in_channels, num_classes)
+
+
+class PartialConvolution(nn.Module):
+    """C3: each output map sees only some of the input maps (table I).
+
+    Maps with equally many inputs form one grouped convolution, so parameters and multiply-adds are the table's own.
+    """
+
+    sources: Tensor
+
+    def __init__(self, connections: tuple[tuple[int, ...], ...], kernel: int) -> None:
+        super().__init__()
+        fan_ins = [len(inputs) for inputs in connections]
+        if sorted(fan_ins) != fan_ins:
+            raise SpecError(
+                "a connection table out of order", expected="rows with few inputs first", do="Sort the rows"
+            )
+        self.sizes: list[int] = []
+        self.groups = nn.ModuleList()
+        for fan_in in sorted(set(fan_ins)):
+            maps = fan_ins.count(fan_in)
+            self.sizes.append(maps * fan_in)
+            self.groups.append(nn.Conv2d(maps * fan_in, maps, kernel, groups=maps))
+        flat = [source for inputs in connections for source in inputs]
+        self.register_buffer("sources", torch.tensor(flat), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 6, H, W) to (N, 16, H - 4, W - 4)."""
+        parts = x[:, self.sources].split(self.sizes, dim=1)
+        return torch.cat([group(part) for group, part in zip(self.groups, parts, strict=True)], dim=1)
+
+
+class Subsampling(nn.Module):
+    """S2 and S4: the sum of each 2x2 block, times a trainable gain, plus a trainable bias, one of each per map."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain, self.bias = nn.Parameter(torch.empty(channels)), nn.Parameter(torch.empty(channels))
+        for parameter in (self.gain, self.bias):  # four inputs to each unit: appendix A's rule
+            nn.init.uniform_(parameter, -2.4 / 4, 2.4 / 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, H / 2, W / 2)."""
+        total = F.avg_pool2d(x, 2, divisor_override=1)
+        return total * self.gain[:, None, None] + self.bias[:, None, None]
+
+
+class RBFOutput(nn.Module):
+    """Minus the squared Euclidean distances of a vector to fixed targets of +-1 (equation 7, with its sign turned)."""
+
+    targets: Tensor
+
+    def __init__(self, targets: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("targets", targets)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, units) to (N, classes); 0 is the best possible value."""
+        products = x @ self.targets.T
+        return 2 * products - x.square().sum(1, keepdim=True) - self.targets.square().sum(1)
+
+
+def rbf_targets(num_classes: int, units: int) -> Tensor:
+    """Give the output's targets (num_classes, units) of +-1: the digits' bitmaps for 10 and 84, else codes."""
+    if (num_classes, units) == (10, 84):
+        lines = [line.split() for line in DIGITS.strip().splitlines()]
+        bitmaps = ["".join(line[digit] for line in lines) for digit in range(10)]
+        return torch.tensor([[1.0 if pixel == "#" else -1.0 for pixel in bitmap] for bitmap in bitmaps])
+    codes = [hashlib.shake_256(f"class {index}".encode()).digest(units) for index in range(num_classes)]
+    return torch.tensor([[1.0 if byte & 1 else -1.0 for byte in code] for code in codes])
+
+
+class LeNet(Network):
+    """Figure 2: C1, S2, C3, S4, C5, F6, OUT; further convolutions and connections carry on with the numbering."""
+
+    spec: LeNetSpec
+
+    def __init__(self, spec: LeNetSpec, in_channels: int, num_classes: int) -> None:
+        super().__init__(spec, in_channels, num_classes)
+        channels, number = in_channels, 0
+        for index, width in enumerate(spec.widths):
+            number += 1
+            self.add_module(f"C{number}", self._convolution(index, channels, width))
+            channels = width
+            if index < 2:
+                number += 1
+                self.add_module(f"S{number}", self._pooling(channels))
+        units = channels * spec.last_map[0] * spec.last_map[1]
+        for width in spec.hidden:
+            number += 1
+            connection = nn.Linear(units, width)
+            self.add_module(f"F{number}", nn.Sequential(nn.Flatten(), connection, activation(spec.hidden_activation)))
+            units = width
+        rbf = spec.output == "rbf"
+        self.OUT = RBFOutput(rbf_targets(num_classes, units)) if rbf else nn.Linear(units, num_classes)
+        self.stages = (Stage(channels=spec.widths[0], stride=2), Stage(channels=spec.widths[1], stride=4))
+        INITIALISATIONS[spec.initialisation](self)
+
+    def _convolution(self, index: int, channels: int, width: int) -> nn.Module:
+        convolution: nn.Module
+        if index == 1 and self.spec.connections == "partial":
+            convolution = PartialConvolution(C3_CONNECTIONS, self.spec.kernel)
+        else:
+            padding = self.spec.padding if index == 0 else 0
+            convolution = nn.Conv2d(channels, width, self.spec.kernel, padding=padding)
+        return nn.Sequential(convolution, activation(self.spec.convolution_activation))
+
+    def _pooling(self, channels: int) -> nn.Module:
+        if self.spec.pooling == "subsample":
+            return nn.Sequential(Subsampling(channels), activation(self.spec.convolution_activation))
+        return nn.MaxPool2d(2) if self.spec.pooling == "max" else nn.AvgPool2d(2)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of S2 (N, 6, H/2, W/2) and S4 (N, 16, H/4, W/4), less the unpadded borders."""
+        self.check_input(x)
+        maps = []
+        for name, row in self.named_children():
+            x = row(x)
+            if name.startswith("S"):
+                maps.append(x)
+            if len(maps) == 2:
+                break
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
+        self.check_input(x)
+        for row in self.children():
+            x = row(x)
+        return x
+
+
+def _published(value: float, protocol: str) -> Published:
+    return Published(
+        dataset="MNIST test", metric="error %", value=value, protocol=protocol, source="paper, section III"
+    )
+
+
+def _facts(table: str, size: int, params: int, macs: int, *published: Published) -> Facts:
+    return Facts(
+        paper=PAPER,
+        table=table,
+        input_size=(1, size, size),
+        num_classes=10,
+        params=params,
+        macs=macs,
+        paper_params="60,000" if params == 60_000 else "",
+        published=published,
+    )
+
+
+SPECS: tuple[LeNetSpec, ...] = (
+    LeNetSpec(
+        name="lenet5",
+        connections="partial",
+        pooling="subsample",
+        convolution_activation="scaled_tanh",
+        hidden_activation="scaled_tanh",
+        output="rbf",
+        initialisation="lecun",
+        facts=_facts(
+            *("figure 2, table I", 32, 60_000, 325_680),
+            *(_published(0.95, "no distortions"), _published(0.8, "540,000 distorted samples added")),
+        ),
+    ),
+    LeNetSpec(name="lenet5_simplified", facts=_facts("none: C3 and output fully connected", 32, 61_706, 416_520)),
+    LeNetSpec(
+        name="lenet5_relu",
+        image_size=(28, 28),
+        padding=2,
+        pooling="max",
+        convolution_activation="relu",
+        hidden_activation="relu",
+        initialisation="he",
+        facts=_facts("none: ReLU and maximum pooling, 28x28 padded by 2", 28, 61_706, 416_520),
+    ),
+    LeNetSpec(
+        name="lenet_caffe",
+        image_size=(28, 28),
+        widths=(20, 50),
+        hidden=(500,),
+        pooling="max",
+        convolution_activation="none",
+        hidden_activation="relu",
+        facts=_facts("none: BVLC Caffe, examples/mnist", 28, 431_080, 2_293_000),
+    ),
+    LeNetSpec(
+        name="pml_cnn",
+        image_size=(28, 28),
+        kernel=3,
+        widths=(32, 64, 64),
+        hidden=(64,),
+        pooling="max",
+        convolution_activation="relu",
+        hidden_activation="relu",
+        facts=_facts("none: probml scripts, cnn_mnist_tf", 28, 93_322, 2_794_240),
+    ),
+)

@@ -1,0 +1,332 @@
+"""Residual networks, and the plain networks that they are compared with.
+
+Paper: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR 2016, arXiv:1512.03385: table 1
+(ImageNet), section 4.2 (CIFAR-10), figures 2, 3 and 5 (blocks), section 4.1 (shortcuts A, B, C).
+
+========= ======== =========== =========== ============== ============== ==============
+row       output   18          34          50             101            152
+========= ======== =========== =========== ============== ============== ==============
+conv1     112x112  7x7, 64, stride 2
+maxpool   56x56    3x3, stride 2
+conv2_x   56x56    2 x basic   3 x basic   3 x bottleneck 3 x bottleneck 3 x bottleneck
+conv3_x   28x28    2           4           4              4              8
+conv4_x   14x14    2           6           6              23             36
+conv5_x   7x7      2           3           3              3              3
+gap, fc   1x1      mean over the map, full connection
+========= ======== =========== =========== ============== ============== ==============
+
+Widths 64, 128, 256, 512; a bottleneck puts out four times its width. For CIFAR: conv1 3x3 with 16 maps, then stages of
+n basic blocks with 16, 32 and 64 maps, depth 6n + 2.
+
+Names: ``resnet50_v1`` is the paper's form, with the stride in a bottleneck's first 1x1 convolution. ``resnet50`` is the
+form of torchvision, called v1.5, with the stride in the 3x3. Basic blocks have only one form, so ``resnet18_v1`` and
+``resnet34_v1`` are other names for ``resnet18`` and ``resnet34``.
+
+**Deviations** (tests/networks/test_resnet.py):
+
+- Option A puts half of the zero maps before the others and half behind. The paper does not say where they go; the
+  published CIFAR-10 weights of akamaster/pytorch_resnet_cifar10 need them there.
+- Batch statistics are moving averages; the authors computed them over the training set after training.
+- The last layer keeps PyTorch's initial weights (uniform, +-1/sqrt(fan_in)) with bias zero, as the public
+  re-implementations do; the paper gives He's rule for convolutions.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pixelwise.errors import SpecError
+from pixelwise.layers.convolution import ConvNormAct
+from pixelwise.layers.initialisation import he_normal_
+from pixelwise.spec import Facts, Network, Paper, Published, Spec, Stage, TaskName
+
+PAPER = Paper(
+    title="Deep residual learning for image recognition",
+    authors="K. He, X. Zhang, S. Ren, J. Sun",
+    year=2015,
+    venue="CVPR 2016",
+    link="arXiv:1512.03385",
+)
+
+Shortcut = Literal["A", "B", "C", "none"]
+EXPANSION = {"basic": 1, "bottleneck": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNetSpec(Spec):
+    """A stem, stages of residual blocks, the mean over the last maps, and a full connection."""
+
+    family: ClassVar[str] = "resnet"
+    task: ClassVar[TaskName] = "classification"
+
+    block: Literal["basic", "bottleneck"] = "basic"
+    """Two 3x3 convolutions, or 1x1, 3x3, 1x1 (figure 5)."""
+    depths: tuple[int, ...] = (2, 2, 2, 2)
+    """Blocks of each stage. Every stage but the first halves height and width."""
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    """Maps inside the blocks of each stage."""
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    """7x7 convolution with stride 2 and 3x3 maximum pooling with stride 2, or one 3x3 convolution."""
+    shortcut: Shortcut = "B"
+    """A: strided copy with zero maps; B: projection where the shape changes; C: projection everywhere; none: plain."""
+    stride_in: Literal["1x1", "3x3"] = "3x3"
+    """Which convolution of a bottleneck has the stride: the first 1x1 (paper) or the 3x3 (v1.5)."""
+
+    def __post_init__(self) -> None:
+        numbers = (*self.depths, *self.widths)
+        if not self.depths or len(self.depths) != len(self.widths) or min(numbers) < 1:
+            raise SpecError(
+                f"{self.name}: depths={self.depths}, widths={self.widths}",
+                expected="as many widths as depths, at least one, all positive",
+                do="Correct them",
+            )
+        if self.shortcut == "A" and list(self.widths) != sorted(self.widths):
+            raise SpecError(
+                f"{self.name}: shortcut=A with widths={self.widths}",
+                expected="widths that never shrink: option A can only add maps",
+                do="Set shortcut=B",
+            )
+
+    def build(self, in_channels: int, num_classes: int) -> "ResNet":
+        """Make the network; any number of channels and classes is possible."""
+        return ResNet(self, in_channels, num_classes)
+
+
+class ZeroPadShortcut(nn.Module):
+    """Option A: every ``stride``-th pixel, with maps of zeros before and behind. No weights."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        before = (out_channels - in_channels) // 2
+        self.padding = (0, 0, 0, 0, before, out_channels - in_channels - before)
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], self.padding)
+
+
+class Block(nn.Module):
+    """Figure 2: ReLU(F(x) + shortcut(x)); without a shortcut, ReLU(F(x))."""
+
+    def __init__(self, residual: nn.Sequential, shortcut: nn.Module | None) -> None:
+        super().__init__()
+        self.residual, self.shortcut = residual, shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C', H / stride, W / stride)."""
+        y = self.residual(x)
+        if self.shortcut is not None:
+            y = y + self.shortcut(x)
+        return F.relu(y, inplace=True)
+
+
+def basic_residual(in_channels: int, width: int, stride: int) -> nn.Sequential:
+    """Figure 5, left: 3x3 with the stride, 3x3."""
+    return nn.Sequential(
+        ConvNormAct(in_channels, width, 3, stride=stride, padding=1),
+        ConvNormAct(width, width, 3, padding=1, activation="none"),
+    )
+
+
+def bottleneck_residual(in_channels: int, width: int, stride: int, stride_in: Literal["1x1", "3x3"]) -> nn.Sequential:
+    """Figure 5, right: 1x1 to ``width``, 3x3, 1x1 to four times ``width``."""
+    first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
+    return nn.Sequential(
+        ConvNormAct(in_channels, width, 1, stride=first),
+        ConvNormAct(width, width, 3, stride=second, padding=1),
+        ConvNormAct(width, EXPANSION["bottleneck"] * width, 1, activation="none"),
+    )
+
+
+def make_shortcut(option: Shortcut, in_channels: int, out_channels: int, stride: int) -> nn.Module | None:
+    """Section 3.3 and 4.1: the identity where the shape stays, else option A, B or C; None for a plain network."""
+    if option == "none":
+        return None
+    if option != "C" and in_channels == out_channels and stride == 1:
+        return nn.Identity()
+    if option == "A":
+        return ZeroPadShortcut(in_channels, out_channels, stride)
+    return ConvNormAct(in_channels, out_channels, 1, stride=stride, activation="none")
+
+
+class ResNet(Network):
+    """Figure 3: conv1, maxpool, conv2_x, ..., gap, fc; for CIFAR conv1, stage1, ..., gap, fc."""
+
+    spec: ResNetSpec
+
+    def __init__(self, spec: ResNetSpec, in_channels: int, num_classes: int) -> None:
+        super().__init__(spec, in_channels, num_classes)
+        channels = spec.widths[0]
+        if spec.stem == "imagenet":
+            self.conv1 = ConvNormAct(in_channels, channels, 7, stride=2, padding=3)
+            self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+            names = [f"conv{number}_x" for number in range(2, 2 + len(spec.depths))]
+        else:
+            self.conv1 = ConvNormAct(in_channels, channels, 3, padding=1)
+            names = [f"stage{number}" for number in range(1, 1 + len(spec.depths))]
+        stages = []
+        total_stride = 4 if spec.stem == "imagenet" else 1
+        for index, name in enumerate(names):
+            stride = 1 if index == 0 else 2
+            self.add_module(name, self._stage(channels, spec.widths[index], spec.depths[index], stride))
+            channels = EXPANSION[spec.block] * spec.widths[index]
+            total_stride *= stride
+            stages.append(Stage(channels=channels, stride=total_stride))
+        self.stages = tuple(stages)
+        he_normal_(self)
+        self.gap = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(channels, num_classes)
+        nn.init.zeros_(self.fc.bias)
+        self._stage_names = names
+
+    def _stage(self, in_channels: int, width: int, depth: int, stride: int) -> nn.Sequential:
+        spec, out_channels = self.spec, EXPANSION[self.spec.block] * width
+        blocks = []
+        for _ in range(depth):
+            if spec.block == "basic":
+                residual = basic_residual(in_channels, width, stride)
+            else:
+                residual = bottleneck_residual(in_channels, width, stride, spec.stride_in)
+            blocks.append(Block(residual, make_shortcut(spec.shortcut, in_channels, out_channels, stride)))
+            in_channels, stride = out_channels, 1
+        return nn.Sequential(*blocks)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Return the output of every stage: for ImageNet (N, C, H/4, W/4) to (N, 8C, H/32, W/32), rounded up."""
+        self.check_input(x)
+        x = self.conv1(x)  # (N, 64, H/2, W/2)
+        if self.spec.stem == "imagenet":
+            x = self.maxpool(x)  # (N, 64, H/4, W/4)
+        maps = []
+        for name in self._stage_names:
+            x = self.get_submodule(name)(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
+        x = self.gap(self.features(x)[-1])  # (N, C, 1, 1)
+        return self.fc(torch.flatten(x, 1))
+
+    def check_size(self, height: int, width: int) -> None:
+        """Refuse images smaller than the total stride: their last map would be all padding."""
+        smallest = self.stages[-1].stride
+        if min(height, width) < smallest:
+            raise SpecError(
+                f"{self.spec.name} cannot take images of {height} x {width} pixels",
+                expected=f"at least {smallest} x {smallest}",
+                do="Enlarge the images, or choose a network for small images such as resnet20_cifar",
+            )
+
+
+def _imagenet(metric: str, value: float, protocol: str = "10-crop", source: str = "paper") -> Published:
+    return Published(dataset="ILSVRC-2012 val", metric=metric, value=value, protocol=protocol, source=source)
+
+
+def _paper_errors(top1: float, top5: float) -> tuple[Published, ...]:
+    return _imagenet("top-1 error %", top1), _imagenet("top-5 error %", top5)
+
+
+def _torchvision(top1: float, top5: float) -> tuple[Published, ...]:
+    where = ("weights IMAGENET1K_V1, centre crop", "torchvision 0.28.0")
+    return _imagenet("top-1 accuracy %", top1, *where), _imagenet("top-5 accuracy %", top5, *where)
+
+
+def _facts(params: int, macs: int, flops: str = "", published: tuple[Published, ...] = (), table: str = "") -> Facts:
+    return Facts(
+        paper=PAPER,
+        table=table or "table 1" + (f" (FLOPs: {flops})" if flops else ""),
+        input_size=(3, 224, 224),
+        num_classes=1000,
+        params=params,
+        macs=macs,
+        published=published,
+    )
+
+
+def _cifar_facts(params: int, macs: int, paper_params: str, error: float | None) -> Facts:
+    protocol = "flips and crops of 4 padded pixels"
+    return Facts(
+        paper=PAPER,
+        table="section 4.2, table 6",
+        input_size=(3, 32, 32),
+        num_classes=10,
+        params=params,
+        macs=macs,
+        paper_params=paper_params,
+        published=()
+        if error is None
+        else (Published(dataset="CIFAR-10 test", metric="error %", value=error, protocol=protocol, source="paper"),),
+    )
+
+
+def _cifar(name: str, n: int, shortcut: Shortcut, facts: Facts) -> ResNetSpec:
+    """Make a row of section 4.2: 3n blocks, so 6n + 2 weighted layers."""
+    return ResNetSpec(name=name, depths=(n, n, n), widths=(16, 32, 64), stem="cifar", shortcut=shortcut, facts=facts)
+
+
+_18, _34, _50, _101, _152 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
+
+
+def _deep(name: str, depths: tuple[int, ...], stride_in: Literal["1x1", "3x3"], facts: Facts) -> ResNetSpec:
+    return ResNetSpec(name=name, block="bottleneck", depths=depths, stride_in=stride_in, facts=facts)
+
+
+SPECS: tuple[ResNetSpec, ...] = (
+    ResNetSpec(
+        name="resnet18",
+        depths=_18,
+        facts=_facts(
+            11_689_512, 1_814_073_344, "1.8e9", (_imagenet("top-1 error %", 27.88), *_torchvision(69.758, 89.078))
+        ),
+    ),
+    ResNetSpec(
+        name="resnet34",
+        depths=_34,
+        facts=_facts(21_797_672, 3_663_761_408, "3.6e9", (*_paper_errors(24.52, 7.46), *_torchvision(73.314, 91.42))),
+    ),
+    _deep("resnet50_v1", _50, "1x1", _facts(25_557_032, 3_857_973_248, "3.8e9", _paper_errors(22.85, 6.71))),
+    _deep("resnet101_v1", _101, "1x1", _facts(44_549_160, 7_570_194_432, "7.6e9", _paper_errors(21.75, 6.05))),
+    _deep("resnet152_v1", _152, "1x1", _facts(60_192_808, 11_282_415_616, "11.3e9", _paper_errors(21.43, 5.71))),
+    _deep("resnet50", _50, "3x3", _facts(25_557_032, 4_089_184_256, "", _torchvision(76.13, 92.862))),
+    _deep("resnet101", _101, "3x3", _facts(44_549_160, 7_801_405_440, "", _torchvision(77.374, 93.546))),
+    _deep("resnet152", _152, "3x3", _facts(60_192_808, 11_513_626_624, "", _torchvision(78.312, 94.046))),
+    ResNetSpec(
+        name="plain18",
+        depths=_18,
+        shortcut="none",
+        facts=_facts(11_515_688, 1_794_805_760, "", (_imagenet("top-1 error %", 27.94),), "table 2, plain"),
+    ),
+    ResNetSpec(
+        name="plain34",
+        depths=_34,
+        shortcut="none",
+        facts=_facts(21_623_848, 3_644_493_824, "", _paper_errors(28.54, 10.02), "table 3, plain-34"),
+    ),
+    ResNetSpec(
+        name="resnet34_a",
+        depths=_34,
+        shortcut="A",
+        facts=_facts(21_623_848, 3_644_493_824, "", _paper_errors(25.03, 7.76), "table 3, ResNet-34 A"),
+    ),
+    ResNetSpec(
+        name="resnet34_c",
+        depths=_34,
+        shortcut="C",
+        facts=_facts(22_716_840, 3_830_747_136, "", _paper_errors(24.19, 7.4), "table 3, ResNet-34 C"),
+    ),
+    _cifar("resnet20_cifar", 3, "A", _cifar_facts(269_722, 40_551_040, "0.27M", 8.75)),
+    _cifar("resnet32_cifar", 5, "A", _cifar_facts(464_154, 68_862_592, "0.46M", 7.51)),
+    _cifar("resnet44_cifar", 7, "A", _cifar_facts(658_586, 97_174_144, "0.66M", 7.17)),
+    _cifar("resnet56_cifar", 9, "A", _cifar_facts(853_018, 125_485_696, "0.85M", 6.97)),
+    _cifar("resnet110_cifar", 18, "A", _cifar_facts(1_727_962, 252_887_680, "1.7M", 6.43)),
+    _cifar("resnet1202_cifar", 200, "A", _cifar_facts(19_421_274, 2_829_238_912, "19.4M", 7.93)),
+    _cifar("plain20_cifar", 3, "none", _cifar_facts(269_722, 40_551_040, "0.27M", None)),
+    _cifar("plain32_cifar", 5, "none", _cifar_facts(464_154, 68_862_592, "0.46M", None)),
+    _cifar("plain44_cifar", 7, "none", _cifar_facts(658_586, 97_174_144, "0.66M", None)),
+    _cifar("plain56_cifar", 9, "none", _cifar_facts(853_018, 125_485_696, "0.85M", None)),
+)
