@@ -1,0 +1,125 @@
+"""Pictures that people look at: any image as 8-bit RGB, and label maps drawn over it with contours and a legend."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pixelwise.data.masks import IGNORE
+from pixelwise.errors import ImageError
+from pixelwise.predict.palette import IGNORED, background_class, class_colours
+
+_TINT = 0.35
+_LEGEND_MIN_WIDTH_PX = 256
+
+
+def display_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a picture (H, W) or (H, W, C) of any of our types as RGB uint8 (H, W, 3).
+
+    8-bit values stay as they are; wider ones are stretched, all channels alike, from their 0.5th to their 99.5th
+    percentile. Of more than four channels the first three are shown; of two, the first.
+    """
+    pixels = image[:, :, None] if image.ndim == 2 else image
+    pixels = pixels[:, :, :3] if pixels.shape[2] >= 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    low, high = np.percentile(pixels, (0.5, 99.5))
+    scale = 255 / (high - low) if high > low else 0.0
+    scaled = (pixels.astype(np.float32) - low) * scale
+    return np.clip(scaled, 0, 255).round().astype(np.uint8)
+
+
+def draw_overlay(image: NDArray[Any], label_map: NDArray[np.uint8], classes: Sequence[str]) -> NDArray[np.uint8]:
+    """Tint each class's pixels with its colour and draw its contour; the background class is left as it is.
+
+    Args:
+        image: (H, W) or (H, W, C), any type that :func:`display_rgb` takes.
+        label_map: (H, W) class indices; 255 is hatched in grey, as no class at all.
+        classes: names, in the order of the indices; they decide which class is the background.
+
+    Returns:
+        RGB uint8 (H, W, 3).
+
+    Raises:
+        ImageError: picture and label map differ in size.
+
+    """
+    if image.shape[:2] != label_map.shape:
+        raise ImageError(
+            f"The picture has {image.shape[0]} x {image.shape[1]} pixels and the label map "
+            f"{label_map.shape[0]} x {label_map.shape[1]}",
+            expected="the same size (height x width)",
+            do="Give the picture that was predicted",
+        )
+    rgb = display_rgb(image)
+    colours = np.tile(np.array(IGNORED, dtype=np.uint8), (256, 1))
+    colours[: len(classes)] = class_colours(classes)
+    painted = colours[label_map]
+    background = background_class(classes)
+    foreground = np.ones(label_map.shape, dtype=bool) if background is None else label_map != background
+    tinted = cv2.addWeighted(rgb, 1 - _TINT, painted, _TINT, 0)
+    result = np.where(foreground[:, :, None], tinted, rgb)
+    hatched = (label_map == IGNORE) & (np.add.outer(*map(np.arange, label_map.shape)) % 8 < 2)
+    result[hatched] = IGNORED
+    contour = _borders(label_map) & foreground
+    result[contour] = painted[contour]
+    return np.ascontiguousarray(result, dtype=np.uint8)
+
+
+def with_legend(overlay: NDArray[np.uint8], label_map: NDArray[np.uint8], classes: Sequence[str]) -> NDArray[np.uint8]:
+    """Put a legend below an overlay: each class that occurs, its colour and its share of the picture.
+
+    A picture narrower than 256 pixels is enlarged by a whole factor first, so that the legend can be read.
+    """
+    factor = -(-_LEGEND_MIN_WIDTH_PX // overlay.shape[1])
+    picture = np.kron(overlay, np.ones((factor, factor, 1), dtype=np.uint8))
+    width = picture.shape[1]
+    size = int(np.clip(width / 45, 11, 40))
+    font = _font(size)
+    counts = np.bincount(label_map.ravel(), minlength=256)
+    colours = class_colours(classes)
+    entries: list[tuple[str, tuple[int, ...]]] = [
+        (f"{name}  {_percent(counts[index] / label_map.size)}", tuple(colours[index].tolist()))
+        for index, name in enumerate(classes)
+        if counts[index]
+    ]
+    if counts[IGNORE]:
+        entries.append((f"no class  {_percent(counts[IGNORE] / label_map.size)}", IGNORED))
+    line, swatch, x = size + size // 2, size, size // 2
+    spots, row = [], 0
+    for text, colour in entries:
+        needed = swatch + size // 3 + round(font.getlength(text)) + size
+        if x + needed > width and x > size // 2:
+            x, row = size // 2, row + 1
+        spots.append((x, row * line + size // 2, text, colour))
+        x += needed
+    strip = Image.new("RGB", (width, (row + 1) * line + size // 2), (24, 24, 24))
+    draw = ImageDraw.Draw(strip)
+    for left, top, text, colour in spots:
+        draw.rectangle((left, top, left + swatch - 1, top + swatch - 1), fill=colour, outline=(200, 200, 200))
+        draw.text((left + swatch + size // 3, top + swatch // 2), text, font=font, fill=(240, 240, 240), anchor="lm")
+    return np.concatenate([picture, np.asarray(strip)])
+
+
+def _borders(label_map: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels within the contour's width of another label."""
+    width = max(1, round(min(label_map.shape) / 500))
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * width + 1, 2 * width + 1))
+    return np.asarray(cv2.morphologyEx(label_map, cv2.MORPH_GRADIENT, kernel) > 0)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "< 0.1%"
+
+
+@functools.cache
+def _font(size_px: int) -> ImageFont.FreeTypeFont:
+    import matplotlib
+
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(str(path), size_px)
