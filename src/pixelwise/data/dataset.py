@@ -1,0 +1,223 @@
+"""From samples of a manifest to arrays of one batch: read, resize, cache, augment, collate."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.augment import Augment
+from pixelwise.data.draws import sample_generator
+from pixelwise.data.images import to_channels
+from pixelwise.data.manifest import DTYPES, Manifest
+from pixelwise.data.names import show_path
+from pixelwise.data.preprocess import Preprocess
+from pixelwise.data.reading import SampleReader
+from pixelwise.data.sample_cache import CACHE_SHARE, CachePolicy, SampleCache, free_memory_bytes
+from pixelwise.data.warp import Warp
+from pixelwise.errors import DataError, MaskError, UsageError
+
+Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
+"""Images (N, H, W, C) of their own type; labels int64 (N,) or label maps uint8 (N, H, W); manifest indices (N,)."""
+
+
+class Dataset:
+    """Some samples of a manifest, as a network sees them: resized, perhaps augmented, in their own data type.
+
+    A sample is read and, unless the augmentation cuts its windows from the full resolution, resized by ``preprocess``;
+    this much may be kept in memory. Then the augmentation warps it once to the size of the crop. Normalising is left to
+    :meth:`Preprocess.normalise`, once for the whole batch.
+
+    Args:
+        manifest: the index of the data set.
+        root: the data set's folder.
+        indices: which samples of the manifest.
+        preprocess: of the network.
+        augment: None for evaluation: nothing is drawn, and a crop is the centre.
+        crop: height and width that leave the augmentation; None keeps those of ``preprocess``.
+        seed: of the run; every draw follows from it, the epoch and the sample's manifest index.
+        cache: ``memory`` keeps decoded samples, ``none`` does not, ``auto`` keeps them where all of them fit into
+            ``CACHE_SHARE`` of the free memory.
+        context: see :meth:`Augment.apply`; for networks with valid convolutions.
+
+    Raises:
+        DataError: the samples are of different data types.
+        UsageError: an impossible crop, or an unknown ``cache``.
+
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        root: Path,
+        indices: NDArray[np.int64],
+        preprocess: Preprocess,
+        *,
+        augment: Augment | None,
+        crop: tuple[int, int] | None,
+        seed: int,
+        cache: CachePolicy = "auto",
+        context: tuple[int, int] = (0, 0),
+    ) -> None:
+        if crop is not None and min(crop) < 1:
+            raise UsageError(f"crop={crop}", expected="height and width of at least 1", do="Correct the crop")
+        self.manifest, self.preprocess, self.augment, self.crop, self.seed = manifest, preprocess, augment, crop, seed
+        self.indices = np.asarray(indices, np.int64)
+        self.context = context
+        self._reader = SampleReader(root, manifest)
+        self._segments = manifest.task == "segmentation"
+        self._full_resolution = augment is not None and augment.needs_full_resolution
+        self._labels = manifest.column("label")
+        self._dtype = self._common_dtype()
+        self._cache = self._make_cache(cache)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def cached(self) -> bool:
+        """Whether decoded samples are kept in memory."""
+        return self._cache is not None
+
+    def stored(self, position: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        """Read one sample as it is before augmentation: (H, W, C), and (H, W) or None. Not to be written to."""
+        if self._cache is None:
+            return self._read(position)
+        self._cache.fill(np.array([position]), self._read)
+        return self._cache.image(position), self._cache.label_map(position) if self._segments else None
+
+    def sample(self, position: int, epoch: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        """Return one sample as the network sees it in this epoch, before normalising."""
+        image, label_map = self.stored(position)
+        if self.augment is None:
+            return _centre(image, label_map, self.crop)
+        size = self.crop or (self.preprocess.size if self._full_resolution else None)
+        return self.augment.apply(
+            image,
+            label_map,
+            sample_generator(self.seed, epoch, int(self.indices[position])),
+            size,
+            context=self.context,
+            value_range=(self.preprocess.low, self.preprocess.high),
+            fill=self.preprocess.raw_mean,
+        )
+
+    def arrays(self, positions: NDArray[np.int64], epoch: int) -> Arrays:
+        """Collate one batch.
+
+        Args:
+            positions: places in this data set, 0 to len - 1.
+            epoch: which the draws belong to.
+
+        Raises:
+            DataError: the samples differ in size, or are no longer what the manifest says.
+
+        """
+        indices = self.indices[positions]
+        whole = self._gathered(positions)
+        if whole is None:
+            samples = [self.sample(position, epoch) for position in positions.tolist()]
+            self._check_sizes([image.shape for image, _ in samples], indices)
+            images = np.stack([image for image, _ in samples])
+            maps = [label_map for _, label_map in samples if label_map is not None]
+            label_maps = np.stack(maps) if maps else None
+        else:
+            images, label_maps = whole
+        targets = self._labels[indices].astype(np.int64) if label_maps is None else label_maps
+        return images, targets, indices
+
+    def _gathered(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8] | None] | None:
+        """Copy a batch out of the cache in one go, where nothing changes the samples on their way."""
+        changed = self.crop is not None or (self.augment is not None and not self.augment.changes_nothing)
+        if self._cache is None or changed:
+            return None
+        self._cache.fill(positions, self._read)
+        return self._cache.gather(positions)
+
+    def _read(self, position: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        index = int(self.indices[position])
+        image = self._reader.image(index)
+        self._check_unchanged(image, index)
+        label_map = self._label_map(index, image) if self._segments else None
+        image = to_channels(image, self.preprocess.channels, self._name(index))
+        if self._full_resolution:
+            return image, label_map
+        return self.preprocess.spatial(image), None if label_map is None else self.preprocess.spatial_label_map(
+            label_map
+        )
+
+    def _label_map(self, index: int, image: NDArray[Any]) -> NDArray[np.uint8]:
+        label_map = self._reader.label_map(index)
+        if label_map.shape != image.shape[:2]:
+            raise MaskError(
+                f"The mask of {self._name(index)} has {_size(label_map.shape)} pixels",
+                expected=f"{_size(image.shape)}, as the image",
+                do="Correct the pair; run `pixelwise check` for all of them",
+            )
+        return label_map
+
+    def _check_unchanged(self, image: NDArray[Any], index: int) -> None:
+        row = self.manifest[index]
+        if image.shape[:2] != (row.height, row.width) or image.dtype != row.dtype:
+            raise DataError(
+                f"{self._name(index)} has {_size(image.shape)} pixels of {image.dtype}",
+                expected=f"{row.height} x {row.width} of {row.dtype}, as when the data set was indexed",
+                do="Bring the file back, or start again from the changed data",
+            )
+
+    def _check_sizes(self, shapes: list[tuple[int, ...]], indices: NDArray[np.int64]) -> None:
+        for shape, index in zip(shapes, indices.tolist(), strict=True):
+            if shape != shapes[0]:
+                raise DataError(
+                    f"Pictures of different size in one batch: {self._name(int(indices[0]))} with {_size(shapes[0])}"
+                    f" and {self._name(index)} with {_size(shape)} pixels",
+                    expected="one size",
+                    do="Set crop (random crops of one size), or resize and size (all pictures to one size),"
+                    " or batch_size=1",
+                )
+
+    def _common_dtype(self) -> np.dtype[Any]:
+        codes = np.unique(self.manifest.column("dtype")[self.indices])
+        if len(codes) > 1:
+            raise DataError(
+                f"The pictures are of different types: {', '.join(DTYPES[code] for code in codes)}",
+                expected="one type, so that their values mean the same",
+                do="Convert the pictures to one type",
+            )
+        return np.dtype(DTYPES[codes[0]] if len(codes) else "uint8")
+
+    def _make_cache(self, policy: CachePolicy) -> SampleCache | None:
+        if policy not in ("auto", "memory", "none"):
+            raise UsageError(f"cache={policy!r}", expected="auto, memory or none", do="Choose one of them")
+        if policy == "none" or len(self) == 0:
+            return None
+        heights, widths = (self.manifest.column(name)[self.indices].astype(np.int64) for name in ("height", "width"))
+        if self.preprocess.size is not None and not self._full_resolution:
+            heights, widths = (
+                np.full_like(heights, self.preprocess.size[0]),
+                np.full_like(widths, self.preprocess.size[1]),
+            )
+        pixel_bytes = self.preprocess.channels * self._dtype.itemsize + self._segments
+        needed_bytes = int((heights * widths).sum()) * pixel_bytes
+        if policy == "auto" and needed_bytes > CACHE_SHARE * free_memory_bytes():
+            return None
+        return SampleCache(heights, widths, self.preprocess.channels, self._dtype, with_label_maps=self._segments)
+
+    def _name(self, index: int) -> str:
+        row = self.manifest[index]
+        return show_path(row.path) + (f" (picture {row.frame})" if row.frame >= 0 else "")
+
+
+def _centre(
+    image: NDArray[Any], label_map: NDArray[np.uint8] | None, crop: tuple[int, int] | None
+) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    """Cut out the centre; where the crop is larger than the picture, show its mirror image around it."""
+    if crop is None:
+        return image, label_map
+    origin = (float((image.shape[0] - crop[0]) // 2), float((image.shape[1] - crop[1]) // 2))
+    warp = Warp(height=crop[0], width=crop[1], matrix=((1.0, 0.0), (0.0, 1.0)), origin=origin)
+    return warp.apply(image, label_map)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1]}"

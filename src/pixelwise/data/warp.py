@@ -1,0 +1,295 @@
+r"""One spatial transform, composed into one sampling grid and applied once to an image and once to its label map.
+
+Output pixel (i, j) samples the picture at
+
+.. math:: s(i, j) = o + M \binom{i}{j} + \sum_{k,l} u_k(i)\, v_l(j)\, L_{kl}
+
+with an affine part (2 x 2 matrix M, origin o) and, where there is one, an elastic part: displacements L of an n x n
+lattice, interpolated bicubically. Bicubic weights are separable, and so are the constant and the two ramps of the
+affine part, so that each coordinate of the whole grid is one product of three matrices,
+
+.. math:: S = [U, 1, i]\; K\; [V, 1, j]^T, \qquad
+          K = \begin{pmatrix} L & 0 & 0 \\ 0 & o & M_{\cdot 2} \\ 0 & M_{\cdot 1} & 0 \end{pmatrix}
+
+with U of shape (h, n) and V of shape (w, n). Only the output's pixels are ever computed, so a crop costs what the crop
+costs. Coordinates follow :mod:`pixelwise.data.resample`: pixel centres are whole numbers.
+
+The lattice is that of the U-Net paper (Ronneberger, Fischer, Brox 2015, section 3.1): "random displacement vectors on
+a coarse 3 by 3 grid [...] sampled from a Gaussian distribution with 10 pixels standard deviation. Per-pixel
+displacements are then computed using bicubic interpolation". The kernel is that of cubic convolution with a = -1/2
+(Keys 1981, eq. 15), which reproduces straight lines exactly; nodes beyond the lattice's rim continue it linearly.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.masks import IGNORE
+from pixelwise.data.resample import (
+    SIDE_LIMIT_PX,
+    Border,
+    reduce_image,
+    resize_image,
+    resize_label_map,
+    resize_linear,
+    sample_image,
+    sample_label_map,
+)
+from pixelwise.errors import ImageError
+
+Matrix = tuple[tuple[float, float], tuple[float, float]]
+
+_ROUNDING_PX = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Warp:
+    """Where every output pixel samples the picture; see the module's formula."""
+
+    height: int
+    width: int
+    """Size of the result in pixels."""
+    matrix: Matrix
+    """M: source (row, column) per output (row, column)."""
+    origin: tuple[float, float]
+    """o: source position of output pixel (0, 0), before the elastic part."""
+    lattice: NDArray[np.float64] | None = None
+    """L, (n, n, 2): displacement (row, column) of each node in source pixels; n >= 2."""
+    frame: tuple[int, int, int, int] = (0, 0, 1, 1)
+    """Top, left, height, width in output pixels of the frame whose corner pixels are the lattice's corner nodes."""
+    border: Border = "mirror"
+
+    def positions(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Source rows and source columns, each (height, width): S of the module's formula."""
+        nodes = 0 if self.lattice is None else len(self.lattice)
+        left = np.empty((self.height, nodes + 2), np.float64)
+        right = np.empty((self.width, nodes + 2), np.float64)
+        top_px, left_px, frame_height, frame_width = self.frame
+        for factor, start, length in ((left, top_px, frame_height), (right, left_px, frame_width)):
+            steps = len(factor)
+            factor[:, nodes] = 1
+            factor[:, nodes + 1] = np.arange(steps)
+            if nodes:
+                factor[:, :nodes] = _frame_weights(steps, start, length, nodes)
+        core = np.zeros((2, nodes + 2, nodes + 2))
+        if self.lattice is not None:
+            core[:, :nodes, :nodes] = self.lattice.transpose(2, 0, 1)
+        core[:, nodes, nodes] = self.origin
+        core[:, nodes + 1, nodes] = (self.matrix[0][0], self.matrix[1][0])
+        core[:, nodes, nodes + 1] = (self.matrix[0][1], self.matrix[1][1])
+        narrow = left.astype(np.float32)
+        rows, columns = (narrow @ (half @ right.T).astype(np.float32) for half in core)
+        return rows, columns
+
+    def apply(
+        self, image: NDArray[Any], label_map: NDArray[np.uint8] | None, *, fill: tuple[float, ...] = ()
+    ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        """Sample an image (H, W, C) linearly and its label map (H, W) by the nearest pixel, at the same positions.
+
+        Flips, quarter turns and shifts by whole pixels are copied without any interpolation, to the bit. An upright
+        window of whole pixels is resized. Everything else goes through the sampling grid. Where the picture shrinks by
+        two or more, blocks of the whole factor are averaged first, so that fine texture does not alias.
+
+        Args:
+            image: uint8, uint16 or float32.
+            label_map: class indices of the same height and width, or None.
+            fill: value of each channel outside the picture, for ``border="fill"``; the label map is 255 there.
+
+        Raises:
+            ImageError: one output would reach over more of the picture than OpenCV can address.
+
+        """
+        if self._exact():
+            return (
+                np.ascontiguousarray(self._copied(image, fill)),
+                None if label_map is None else np.ascontiguousarray(self._copied(label_map, (IGNORE,))),
+            )
+        window = self._window(*image.shape[:2])
+        if window is not None:
+            return self._resized(image, window), None if label_map is None else self._resized(label_map, window)
+        return self._sampled(image, label_map, fill)
+
+    def _exact(self) -> bool:
+        """Whether the transform only moves whole pixels: a signed permutation and a whole origin."""
+        if self.lattice is not None:
+            return False
+        (a, b), (c, d) = self.matrix
+        straight = abs(a) == 1 and abs(d) == 1 and b == 0 and c == 0
+        turned = abs(b) == 1 and abs(c) == 1 and a == 0 and d == 0
+        return (straight or turned) and all(value == round(value) for value in self.origin)
+
+    def _copied(self, array: NDArray[Any], fill: tuple[float, ...]) -> NDArray[Any]:
+        """Copy whole pixels: take the source's window, turn it, flip it."""
+        (a, b), (c, d) = self.matrix
+        turned = a == 0
+        extents = (self.width, self.height) if turned else (self.height, self.width)
+        signs = (b, c) if turned else (a, d)
+        starts = [
+            int(origin) if sign > 0 else int(origin) - extent + 1
+            for origin, sign, extent in zip(self.origin, signs, extents, strict=True)
+        ]
+        window = _take(array, (starts[0], starts[1]), extents, self.border, fill)
+        if signs[0] < 0 and signs[1] < 0:
+            window = cv2.flip(window, -1)
+        elif signs[0] < 0 or signs[1] < 0:
+            window = cv2.flip(window, 0 if signs[0] < 0 else 1)
+        if turned:
+            window = cv2.transpose(window)
+        return window.reshape(self.height, self.width, *array.shape[2:])
+
+    def _window(self, height: int, width: int) -> tuple[int, int, int, int] | None:
+        """Top, bottom, left, right of the upright window of whole pixels that the output shows, if it is one."""
+        (a, b), (c, d) = self.matrix
+        if self.lattice is not None or b != 0 or c != 0:
+            return None
+        edges: list[int] = []
+        for origin, step, extent, limit in (
+            (self.origin[0], a, self.height, height),
+            (self.origin[1], d, self.width, width),
+        ):
+            first = origin + 0.5 - step / 2
+            low, high = sorted((first, first + step * extent))
+            if low < -_ROUNDING_PX or high > limit + _ROUNDING_PX:
+                return None
+            if abs(low - round(low)) > _ROUNDING_PX or abs(high - round(high)) > _ROUNDING_PX:
+                return None
+            edges += [round(low), round(high)]
+        return edges[0], edges[1], edges[2], edges[3]
+
+    def _resized(self, array: NDArray[Any], window: tuple[int, int, int, int]) -> NDArray[Any]:
+        top, bottom, left, right = window
+        cut = array[top:bottom, left:right]
+        (a, _), (_, d) = self.matrix
+        if array.ndim == 2:
+            resized = resize_label_map(cut, self.height, self.width)
+        elif max(abs(a), abs(d)) >= 2:
+            resized = resize_image(cut, self.height, self.width)
+        else:
+            resized = resize_linear(cut, self.height, self.width)
+        if a < 0 or d < 0:
+            code = -1 if a < 0 and d < 0 else (0 if a < 0 else 1)
+            resized = cv2.flip(resized, code).reshape(resized.shape)
+        return resized
+
+    def _sampled(
+        self, image: NDArray[Any], label_map: NDArray[np.uint8] | None, fill: tuple[float, ...]
+    ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        rows, columns = self.positions()
+        factors = (_whole_factor(self.matrix[0]), _whole_factor(self.matrix[1]))
+        far = max(image.shape[:2]) > SIDE_LIMIT_PX or math.prod(image.shape[:2]) > 2 * self.height * self.width
+        if far or max(factors) > 1:
+            top, bottom = _reach(rows, image.shape[0])
+            left, right = _reach(columns, image.shape[1])
+            rows -= np.float32(top)
+            columns -= np.float32(left)
+            image = image[top:bottom, left:right]
+            label_map = None if label_map is None else label_map[top:bottom, left:right]
+        labels = None
+        if label_map is not None:
+            _check_reach(label_map, self.height, self.width)
+            labels = sample_label_map(np.ascontiguousarray(label_map), rows, columns, border=self.border)
+        if max(factors) > 1:
+            image = reduce_image(image, factors)
+            rows = (rows + np.float32(0.5)) / np.float32(factors[0]) - np.float32(0.5)
+            columns = (columns + np.float32(0.5)) / np.float32(factors[1]) - np.float32(0.5)
+        _check_reach(image, self.height, self.width)
+        return sample_image(image, rows, columns, border=self.border, fill=fill), labels
+
+
+def lattice_weights(positions: NDArray[np.float64], nodes: int) -> NDArray[np.float64]:
+    """Weights of ``nodes`` equidistant nodes at positions between 0 and nodes - 1: shape (len(positions), nodes).
+
+    Cubic convolution, a = -1/2 (Keys 1981, eq. 15). The two nodes that the kernel needs beyond the ends continue the
+    first and the last two nodes linearly, f(-1) = 2 f(0) - f(1), so constants and straight lines come out exactly.
+    """
+    cell = np.clip(np.floor(positions), 0, nodes - 2).astype(np.intp)
+    t = positions - cell
+    kernel = (
+        ((-0.5 * t + 1.0) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1.0,
+        ((-1.5 * t + 2.0) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )
+    padded = np.zeros((len(positions), nodes + 2))
+    every = np.arange(len(positions))
+    for offset, weights in enumerate(kernel):
+        padded[every, cell + offset] = weights
+    inner = padded[:, 1:-1].copy()
+    inner[:, 0] += 2 * padded[:, 0]
+    inner[:, 1] -= padded[:, 0]
+    inner[:, -1] += 2 * padded[:, -1]
+    inner[:, -2] -= padded[:, -1]
+    return inner
+
+
+@lru_cache(maxsize=256)
+def _frame_weights(steps: int, start: int, length: int, nodes: int) -> NDArray[np.float64]:
+    """Weights of pixels 0 .. steps - 1, when the lattice spans pixels ``start`` .. ``start + length - 1``."""
+    positions = np.arange(-start, steps - start, dtype=np.float64) * ((nodes - 1) / max(length - 1, 1))
+    weights = lattice_weights(positions, nodes)
+    weights.setflags(write=False)
+    return weights
+
+
+def mirrored(indices: NDArray[np.intp], length: int) -> NDArray[np.intp]:
+    """Fold indices into 0 .. length - 1 by reflection about the centres of the first and the last pixel."""
+    if length == 1:
+        return np.zeros_like(indices)
+    period = 2 * (length - 1)
+    folded = np.abs(indices) % period
+    return np.minimum(folded, period - folded)
+
+
+def _take(
+    array: NDArray[Any], start: tuple[int, int], extents: tuple[int, int], border: Border, fill: tuple[float, ...]
+) -> NDArray[Any]:
+    """Cut a window of whole pixels that may reach beyond the array."""
+    spans = [slice(first, first + extent) for first, extent in zip(start, extents, strict=True)]
+    inside = all(span.start >= 0 and span.stop <= limit for span, limit in zip(spans, array.shape, strict=False))
+    if inside:
+        return array[spans[0], spans[1]]
+    if border == "mirror":
+        rows, columns = (
+            mirrored(np.arange(span.start, span.stop), limit) for span, limit in zip(spans, array.shape, strict=False)
+        )
+        return array[rows][:, columns]
+    window = np.empty((*extents, *array.shape[2:]), array.dtype)
+    window[...] = np.asarray(fill).astype(array.dtype) if array.ndim == 3 else fill[0]
+    target, source = [], []
+    for span, limit in zip(spans, array.shape, strict=False):
+        low, high = min(max(span.start, 0), limit), max(min(span.stop, limit), 0)
+        source.append(slice(low, max(high, low)))
+        target.append(slice(low - span.start, max(high, low) - span.start))
+    window[target[0], target[1]] = array[source[0], source[1]]
+    return window
+
+
+def _whole_factor(row: tuple[float, float]) -> int:
+    """How many source pixels, rounded down, one output pixel spans along a source axis."""
+    return max(int(np.hypot(*row)), 1)
+
+
+def _reach(positions: NDArray[np.float32], length: int) -> tuple[int, int]:
+    """First and last + 1 source index that sampling touches, wide enough for what is mirrored at the picture's ends."""
+    low, high = float(positions.min()), float(positions.max())
+    first, last = max(int(np.floor(low)), 0), min(int(np.floor(high)) + 2, length)
+    if low < 0:
+        last = max(last, min(int(np.ceil(-low)) + 2, length))
+    if high > length - 1:
+        first = min(first, max(int(np.floor(2 * (length - 1) - high)) - 1, 0))
+    return min(first, length - 1), max(last, first + 1, 1)
+
+
+def _check_reach(source: NDArray[Any], height: int, width: int) -> None:
+    sides = (*source.shape[:2], height, width)
+    if max(sides) > SIDE_LIMIT_PX:
+        raise ImageError(
+            f"A warp from {source.shape[0]} x {source.shape[1]} to {height} x {width} pixels",
+            expected=f"at most {SIDE_LIMIT_PX} pixels along each side",
+            do="Set a crop, or resize the pictures",
+        )
