@@ -1,0 +1,211 @@
+"""From what a layout found to a manifest's columns: frames unfolded, faults gathered, labels or masks as classes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from pixelwise.data.columns import Arrays, frozen
+from pixelwise.data.digests import DIGEST_BYTES
+from pixelwise.data.indexing import FileRecord, Wanted
+from pixelwise.data.layouts.listing import Fault, Listing
+from pixelwise.data.layouts.tree import Tree
+from pixelwise.data.mask_classes import MaskOptions, read_masks
+from pixelwise.data.masks import MaskReading
+from pixelwise.data.names import show_path
+from pixelwise.errors import DataError
+
+BadImages = Literal["refuse", "skip"]
+
+DTYPES: Final = ("uint8", "uint16", "float32")  # a dtype's code in a manifest is its place here
+_SHOWN_FAULTS: Final = 10
+_NO_HASH: Final = bytes(DIGEST_BYTES)
+
+Unit = tuple[int, int]  # a listing's row, and the frame in its files (-1 for the whole file)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The parts of a manifest; texts still as lists."""
+
+    layout: str
+    classes: tuple[str, ...]
+    reading: MaskReading | None
+    skipped: tuple[Fault, ...]
+    notes: tuple[str, ...]
+    paths: Sequence[str]
+    masks: Sequence[str]
+    groups: Sequence[str]
+    columns: Arrays
+
+
+def wanted_files(listing: Listing) -> list[Wanted]:
+    """Every file that the rows name, once; frames count one by one only where masks can follow them."""
+    by_frame = listing.task == "segmentation"
+    wanted = {path: Wanted(path, mask=False, by_frame=by_frame) for path in listing.paths}
+    wanted.update((mask, Wanted(mask, mask=True, by_frame=True)) for mask in listing.masks)
+    return list(wanted.values())
+
+
+def assemble(
+    tree: Tree,
+    listing: Listing,
+    records: dict[str, FileRecord],
+    reasons: dict[str, str],
+    *,
+    options: MaskOptions,
+    bad_images: BadImages,
+) -> Assembled:
+    """Join rows and file records.
+
+    Args:
+        tree: the data folder.
+        listing: what its layout found.
+        records: by path, of every readable file that the rows name.
+        reasons: by path, of the unreadable ones.
+        options: how the user wants masks to be read, and class names.
+        bad_images: "refuse" raises on the first bad samples; "skip" leaves them out and records them.
+
+    Raises:
+        DataError: bad samples (under "refuse"), nothing usable, one class only.
+
+    """
+    units, faults = _units(listing, records, reasons)
+    faults = [*tree.faults, *listing.faults, *faults]
+    reading: MaskReading | None = None
+    presence: list[bytes] = []
+    notes = list(listing.notes)
+    classes = listing.classes
+    if listing.task == "segmentation":
+        files = [(listing.masks[row], frame) for row, frame in units]
+        found = read_masks(tree, files, records, options) if units else None
+        if found is not None:
+            classes, reading = found.classes, found.reading
+            notes.extend(found.notes)
+            faults.extend((show_path(files[place][0]), reason) for place, reason in found.faults.items())
+            presence = [bits for place, bits in enumerate(found.presence) if place not in found.faults]
+            units = [unit for place, unit in enumerate(units) if place not in found.faults]
+    if faults and bad_images == "refuse":
+        raise _refusal(tree, faults)
+    if not units:
+        raise DataError(
+            f"{tree.root}: none of its images can be used" + (f" ({_shown(faults)})" if faults else ""),
+            expected="readable images, each with its label or mask",
+            do="Check the folder",
+        )
+    labels = [listing.labels[row] if listing.labels else -1 for row, _ in units]
+    if listing.labels and options.classes is None:
+        classes, labels = _without_empty_classes(tree, classes, labels, faults)
+    stacked = listing.task == "segmentation" and any(frame >= 0 for _, frame in units)
+    return Assembled(
+        layout="stack" if stacked else listing.layout,
+        classes=classes,
+        reading=reading,
+        skipped=(*tree.skipped, *listing.skipped, *faults),
+        notes=tuple(notes),
+        paths=[listing.paths[row] for row, _ in units],
+        masks=[listing.masks[row] if listing.masks else "" for row, _ in units],
+        groups=[listing.groups[row] if listing.groups else "" for row, _ in units],
+        columns=_columns(listing, units, records, labels=labels, presence=presence, num_classes=len(classes)),
+    )
+
+
+def _units(listing: Listing, records: dict[str, FileRecord], reasons: dict[str, str]) -> tuple[list[Unit], list[Fault]]:
+    units: list[Unit] = []
+    faults: dict[str, str] = {}
+    for row, path in enumerate(listing.paths):
+        mask = listing.masks[row] if listing.masks else ""
+        unread = [name for name in (path, mask) if name and name not in records]
+        if unread:
+            faults.update((name, reasons[name]) for name in unread)
+        elif not mask and records[path].frames > 1:
+            faults[path] = f"holds {records[path].frames} frames, one picture is expected: split the file"
+        elif mask and (reason := _disagreement(records[path], records[mask])):
+            faults[mask] = reason
+        else:
+            frames = records[path].frames
+            units.extend((row, frame) for frame in (range(frames) if frames > 1 else (-1,)))
+    return units, [(show_path(name), reason) for name, reason in faults.items()]
+
+
+def _disagreement(image: FileRecord, mask: FileRecord) -> str:
+    if mask.frames != image.frames:
+        return f"a mask of {mask.frames} frames for an image of {image.frames}"
+    if (mask.height, mask.width) != (image.height, image.width):
+        return f"a mask of {mask.height} x {mask.width} px for an image of {image.height} x {image.width} px"
+    return "" if mask.looks else "is both an image and a mask"
+
+
+def _columns(
+    listing: Listing,
+    units: list[Unit],
+    records: dict[str, FileRecord],
+    *,
+    labels: list[int],
+    presence: list[bytes],
+    num_classes: int,
+) -> Arrays:
+    images = [records[listing.paths[row]] for row, _ in units]
+    masks = [records[listing.masks[row]] if listing.masks else None for row, _ in units]
+    frames = [frame for _, frame in units]
+    count = len(units)
+    columns: Arrays = {
+        "label": np.array(labels, np.int32),
+        "split": np.array([listing.splits[row] if listing.splits else 0 for row, _ in units], np.uint8),
+        "frame": np.array(frames, np.int32),
+        "mask_frame": np.array([frame if listing.masks else -1 for frame in frames], np.int32),
+        "height": np.fromiter((image.height for image in images), np.int32, count),
+        "width": np.fromiter((image.width for image in images), np.int32, count),
+        "channels": np.fromiter((image.channels for image in images), np.int32, count),
+        "dtype": np.fromiter((DTYPES.index(image.dtype) for image in images), np.uint8, count),
+        "size_bytes": np.fromiter((image.size_bytes for image in images), np.int64, count),
+        "mtime_ns": np.fromiter((image.mtime_ns for image in images), np.int64, count),
+        "mask_size_bytes": np.fromiter((mask.size_bytes if mask else 0 for mask in masks), np.int64, count),
+        "mask_mtime_ns": np.fromiter((mask.mtime_ns if mask else 0 for mask in masks), np.int64, count),
+        "sha256": _matrix((image.hash_of(frame) for image, frame in zip(images, frames, strict=True)), DIGEST_BYTES),
+        "mask_sha256": _matrix(
+            (mask.hash_of(frame) if mask else _NO_HASH for mask, frame in zip(masks, frames, strict=True)),
+            DIGEST_BYTES,
+        ),
+        "presence": _matrix(presence, (num_classes + 7) // 8) if presence else np.zeros((count, 0), np.uint8),
+    }
+    return {name: frozen(column) for name, column in columns.items()}
+
+
+def _matrix(rows: Iterable[bytes], width: int) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]":
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, width)
+
+
+def _without_empty_classes(
+    tree: Tree, classes: tuple[str, ...], labels: list[int], faults: list[Fault]
+) -> tuple[tuple[str, ...], list[int]]:
+    """Drop the classes of which no image is left; those whose folders were empty are not in the table to begin with."""
+    counts = np.bincount(labels, minlength=len(classes))
+    kept = [index for index, count in enumerate(counts.tolist()) if count]
+    if len(kept) < 2:
+        raise DataError(
+            f"{tree.root} holds usable images of one class only ('{classes[kept[0]]}')",
+            expected="at least two classes",
+            do="Mend the images of the others",
+        )
+    faults.extend(
+        (name, "a class without usable images") for name, count in zip(classes, counts, strict=True) if not count
+    )
+    place = {old: new for new, old in enumerate(kept)}
+    return tuple(classes[index] for index in kept), [place[label] for label in labels]
+
+
+def _refusal(tree: Tree, faults: list[Fault]) -> DataError:
+    entries = "1 entry" if len(faults) == 1 else f"{len(faults):,} entries"
+    return DataError(
+        f"{tree.root}: {entries} cannot be used: {_shown(faults)}",
+        expected="readable images, each with its label or mask",
+        do='Mend or remove them, or leave them out with bad_images="skip" (--bad-images skip)',
+    )
+
+
+def _shown(faults: list[Fault]) -> str:
+    shown = "; ".join(f"{where} ({reason})" for where, reason in faults[:_SHOWN_FAULTS])
+    rest = len(faults) - _SHOWN_FAULTS
+    return f"{shown}; and {rest:,} more" if rest > 0 else shown

@@ -1,0 +1,53 @@
+"""From a data folder to the parts of its manifest: walk, find the layout, read what is new, assemble."""
+
+from pathlib import Path
+
+from pixelwise.data.assembly import Assembled, BadImages, assemble, wanted_files
+from pixelwise.data.cifar import Batches
+from pixelwise.data.containers import index_cifar, index_idx
+from pixelwise.data.idx import IdxFiles
+from pixelwise.data.index_cache import cache_path, load_records, merged, save_records
+from pixelwise.data.indexing import FileRecord, Progress, read_records
+from pixelwise.data.layouts.detect import find_layout
+from pixelwise.data.layouts.listing import LAYOUTS, Listing, TaskName
+from pixelwise.data.layouts.tree import Tree, walk
+from pixelwise.data.mask_classes import MaskOptions
+from pixelwise.errors import DataError
+
+
+def index_folder(
+    root: Path,
+    *,
+    task: TaskName | None,
+    layout: str | None,
+    options: MaskOptions,
+    bad_images: BadImages,
+    cache_folder: Path | None,
+    progress: Progress | None,
+) -> tuple[TaskName, Assembled]:
+    """Do the work of ``manifest.build_manifest``, where the arguments are described; no cache without its folder."""
+    tree = walk(root)
+    found = find_layout(tree, task=task, layout=layout, classes=options.classes)
+    if isinstance(found, IdxFiles):
+        return "classification", index_idx(tree, found, options.classes, progress)
+    if isinstance(found, Batches):
+        return "classification", index_cifar(tree, found, options.classes, progress)
+    records, reasons = _records(tree, found, cache_folder, progress)
+    parts = assemble(tree, found, records, reasons, options=options, bad_images=bad_images)
+    if layout == "stack" and parts.layout != "stack":
+        raise DataError(f"{root} holds no multi-page TIFF", expected=LAYOUTS["stack"], do="Leave the layout out")
+    return found.task, parts
+
+
+def _records(
+    tree: Tree, found: Listing, cache_folder: Path | None, progress: Progress | None
+) -> tuple[dict[str, FileRecord], dict[str, str]]:
+    wanted = wanted_files(found)
+    if cache_folder is None:
+        return read_records(tree.root, wanted, {}, progress)
+    cache = cache_path(cache_folder, tree.root)
+    known = load_records(cache)
+    records, reasons = read_records(tree.root, wanted, known, progress)
+    if (fresh := merged(known, records, frozenset(tree.files))) is not None:
+        save_records(cache, fresh)
+    return records, reasons

@@ -1,0 +1,172 @@
+"""Finding the layout of a data folder by looking; where more than one fits, the user chooses."""
+
+from typing import Final
+
+from pixelwise.data import cifar, idx
+from pixelwise.data.layouts import class_folders, pairs, table
+from pixelwise.data.layouts.listing import LAYOUTS, Listing, TaskName, count_kinds, is_image, suffix
+from pixelwise.data.layouts.tree import Tree
+from pixelwise.data.names import show_path, some
+from pixelwise.errors import DataError, UsageError, suggest
+
+Found = Listing | idx.IdxFiles | cifar.Batches
+
+_TASKS: Final = ("classification", "segmentation")
+_ARCHIVES: Final = (".zip", ".tar", ".tgz", ".tar.gz", ".rar", ".7z")
+
+
+def find_layout(
+    tree: Tree, *, task: TaskName | None = None, layout: str | None = None, classes: tuple[str, ...] | None = None
+) -> Found:
+    """Find out how the images lie.
+
+    Args:
+        tree: the data folder.
+        task: what is to be trained; decides where a folder would serve for both.
+        layout: a key of ``LAYOUTS`` where the user has chosen, with the table's file name or the IDX files' first word
+            after a colon where there are several (``table:labels.csv``, ``idx:emnist-letters``).
+        classes: the class table that labels must fit.
+
+    Raises:
+        UsageError: a layout or task of an unknown name.
+        DataError: no layout fits, several fit, or the one that fits cannot serve the task.
+
+    """
+    if task is not None and task not in _TASKS:
+        raise UsageError(f"'{task}' is not a task", expected=" or ".join(_TASKS), do=suggest(task, _TASKS))
+    found = _chosen(tree, layout, task, classes) if layout else _looked_for(tree, task, classes)
+    if task not in (None, _task(found)):
+        raise _unfit(tree, _name(found), _task(found))
+    return found
+
+
+def _chosen(tree: Tree, layout: str, task: TaskName | None, classes: tuple[str, ...] | None) -> Found:
+    name, _, choice = layout.partition(":")
+    if name not in LAYOUTS:
+        raise UsageError(f"'{layout}' is not a layout", expected=", ".join(LAYOUTS), do=suggest(name, LAYOUTS))
+    if choice and name not in (table.NAME, idx.NAME):
+        raise UsageError(f"'{layout}': the layout {name} takes no choice", expected=name)
+    found: Found | None
+    if name == class_folders.NAME:
+        found = class_folders.find(tree, classes=classes)
+    elif name == table.NAME:
+        found = table.find(tree, _tables(tree, choice), task=task, classes=classes)
+    elif name == idx.NAME:
+        found = idx.find_files(tree, prefix=choice or None)
+    elif name == cifar.NAME:
+        found = cifar.find_batches(tree)
+    else:
+        found = pairs.find(tree)
+    if found is None:
+        raise DataError(
+            f"{tree.root} does not hold the layout '{name}'; it holds {_seen(tree)}",
+            expected=LAYOUTS[name],
+            do="Leave the layout out to have it found",
+        )
+    return found
+
+
+def _tables(tree: Tree, choice: str) -> list[table.Table]:
+    if not choice:
+        return table.tables(tree)
+    if choice not in tree.files:
+        texts = [path for path in tree.files if suffix(path) in (".csv", ".tsv")]
+        raise DataError(
+            f"{tree.root} has no table '{choice}'", expected="a CSV or TSV file in it", do=suggest(choice, texts)
+        )
+    found = table.read_table(tree, choice)
+    if found is None or "path" not in found.columns:
+        header = some([show_path(cell) for cell in found.header]) if found else "nothing"
+        raise DataError(
+            f"{tree.root / choice} has the columns {header}",
+            expected="the columns path and label (or mask)",
+            do="Rename the column of image files to 'path'",
+        )
+    return [found]
+
+
+def _looked_for(tree: Tree, task: TaskName | None, classes: tuple[str, ...] | None) -> Found:
+    container = idx.find_files(tree) or cifar.find_batches(tree)
+    paired = pairs.find(tree)
+    tables = table.tables(tree)
+    targets = {"classification": ("label",), "segmentation": ("mask",), None: ("label", "mask")}[task]
+    usable = [entry for entry in tables if any(column in entry.columns for column in targets)]
+    found: list[Found] = [container] if container else []
+    if (listed := table.find(tree, usable, task=task, classes=classes)) is not None:
+        found.append(listed)
+    if paired is not None:
+        found.append(paired)
+    elif not found or class_folders.looks_like(tree):
+        in_folders = class_folders.find(tree, classes=classes)
+        found.extend([in_folders] if in_folders else [])
+    fitting = [entry for entry in found if task in (None, _task(entry))]
+    if not found:
+        table.find(tree, tables, task=task, classes=classes)  # says which columns are missing
+        raise _unknown(tree)
+    if len(fitting) > 1:
+        names = [_name(entry) for entry in fitting]
+        raise DataError(
+            f"{tree.root} can be read in {len(names)} ways: {', '.join(names)}",
+            expected="one layout",
+            do=f'Choose one, layout="{names[0]}" (--layout {names[0]}), or give the folder of one data set',
+        )
+    return fitting[0] if fitting else found[0]
+
+
+def _task(found: Found) -> TaskName:
+    return found.task if isinstance(found, Listing) else "classification"
+
+
+def _name(found: Found) -> str:
+    if isinstance(found, Listing):
+        return found.layout
+    return idx.NAME if isinstance(found, idx.IdxFiles) else cifar.NAME
+
+
+def _unfit(tree: Tree, name: str, able: TaskName) -> DataError:
+    need = "masks" if able == "classification" else "a class for each image"
+    other = "segmentation" if able == "classification" else "classification"
+    fits = "images-and-masks" if able == "classification" else "class-folders"
+    return DataError(
+        f"{tree.root} holds the layout '{name}', which serves {able}; {other} needs {need}",
+        expected=LAYOUTS[fits],
+        do=f'Choose task="{able}", or add what is missing',
+    )
+
+
+def _seen(tree: Tree) -> str:
+    if not tree.files:
+        return "no usable files"
+    pictures = sum(map(is_image, tree.files))
+    tops = sorted({path.split("/", 1)[0] + "/" for path in tree.files if "/" in path})
+    where = f" in {some([show_path(name) for name in tops], 5)}" if tops else ""
+    return f"{pictures:,} images among {len(tree.files):,} files ({count_kinds(tree.files)}){where}"
+
+
+def _unknown(tree: Tree) -> DataError:
+    ways = "".join(f"\n  {name}: {text}" for name, text in LAYOUTS.items())
+    return DataError(
+        f"{tree.root}: how its images belong to classes or masks cannot be told; it holds {_seen(tree)}",
+        do=f"{_hint(tree)}. The layouts are:{ways}",
+    )
+
+
+def _hint(tree: Tree) -> str:
+    pictures = [path for path in tree.files if is_image(path)]
+    outside = [path for path, reason in tree.skipped if reason.startswith("a link out")]
+    if not pictures and outside:
+        return (
+            f"{len(outside):,} links lead out of the folder and are not followed ({some(outside, 3)}): copy the files"
+        )
+    archives = [path for path in tree.files if path.lower().endswith(_ARCHIVES)]
+    if not pictures and archives:
+        return f"Unpack {show_path(archives[0])} first"
+    tops = {path.split("/", 1)[0] for path in tree.files if "/" in path}
+    if len(tops) == 1 and all("/" in path for path in tree.files):
+        return f"Did you mean {tree.root / next(iter(tops))}"
+    headers = [path for path in tree.files if "/" not in path and suffix(path) in (".csv", ".tsv")]
+    if headers:
+        return f"If {show_path(headers[0])} names the images, call its columns path and label (or mask)"
+    if pictures:
+        return "Put the images of each class into a folder of its own, or write a table"
+    return "Images are read from JPEG, PNG, TIFF, BMP and WebP files: convert others to PNG or TIFF"

@@ -1,0 +1,82 @@
+"""What every layout hands over: rows of paths with labels or masks, before any picture is opened."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final, Literal
+
+from pixelwise.data.images import IMAGE_SUFFIXES
+
+TaskName = Literal["classification", "segmentation"]
+Fault = tuple[str, str]  # (printable path, reason)
+
+LAYOUTS: Final = {
+    "class-folders": "DATA/CLASS/*.jpg, or DATA/train|val|test/CLASS/*.jpg",
+    "table": "DATA/*.csv or *.tsv with the columns path and label (or mask), and if wanted split and group",
+    "images-and-masks": "DATA/images/* and DATA/masks/* of the same names, or x.png beside x_mask.png",
+    "stack": "multi-page TIFF files: DATA/train-volume.tif and train-labels.tif, or image.tif and labels.tif",
+    "idx": "MNIST's files: DATA/train-images-idx3-ubyte(.gz) and train-labels-idx1-ubyte(.gz)",
+    "cifar": "CIFAR's binary batches: DATA/data_batch_1.bin ..., test_batch.bin, or train.bin and test.bin",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Rows that one layout found.
+
+    Attributes:
+        layout: a key of :data:`LAYOUTS`.
+        task: what the rows can train.
+        classes: the class table; empty when only the masks can tell.
+        paths: images relative to the data folder, one a row.
+        labels: class indices, -1 for none; empty for segmentation.
+        masks: relative paths; empty for classification.
+        splits: split codes (place in ``names.SPLITS``).
+        groups: group names, "" for none.
+        faults: (path, reason) of rows that cannot be used: refused or left out as the user decides.
+        skipped: (path, reason) of what was left aside without fault.
+        notes: sentences about how the folder was read.
+        colours: RGB colour of each class, where a class file names them.
+
+    """
+
+    layout: str
+    task: TaskName
+    classes: tuple[str, ...] = ()
+    paths: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    masks: list[str] = field(default_factory=list)
+    splits: list[int] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    skipped: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    colours: tuple[tuple[int, int, int], ...] = ()
+
+
+def suffix(path: str) -> str:
+    """The lower-case ending of a path, with its dot; "" when there is none."""
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[dot:].lower() if dot > 0 else ""
+
+
+def is_image(path: str) -> bool:
+    """Whether the name says that this is a picture."""
+    return suffix(path) in IMAGE_SUFFIXES
+
+
+def stem(path: str) -> str:
+    """The name without folder and ending."""
+    return PurePosixPath(path).stem
+
+
+def count_kinds(paths: Iterable[str]) -> str:
+    """How many files there are of each ending, commonest first: ``.txt 12, .json 1``."""
+    counts: dict[str, int] = {}
+    for path in paths:
+        kind = suffix(path) or "no ending"
+        counts[kind] = counts.get(kind, 0) + 1
+    return ", ".join(
+        f"{kind} {count:,}" for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    )

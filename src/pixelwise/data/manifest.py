@@ -1,0 +1,320 @@
+"""The index of a data set: paths, labels or masks, sizes and content hashes, in columns, with one class table."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.assembly import DTYPES, BadImages
+from pixelwise.data.build import index_folder
+from pixelwise.data.columns import Arrays, TextColumn, checked, compact, expand, frozen
+from pixelwise.data.digests import DIGEST_BYTES
+from pixelwise.data.index_cache import default_cache_folder
+from pixelwise.data.indexing import Progress
+from pixelwise.data.layouts.class_names import Colour
+from pixelwise.data.layouts.listing import Fault, TaskName
+from pixelwise.data.mask_classes import MaskOptions
+from pixelwise.data.masks import IGNORE, MaskKind, MaskReading
+from pixelwise.data.names import SPLITS
+from pixelwise.data.sample import Sample
+from pixelwise.errors import RunError, UsageError, WeightsError
+from pixelwise.storage.arrays import read_arrays, write_arrays
+
+__all__ = ["DTYPES", "FORMAT", "BadImages", "Manifest", "Sample", "TaskName", "build_manifest"]
+
+FORMAT: Final = 1
+_KIND: Final = "pixelwise-manifest"
+_SCALARS: Final[Mapping[str, Any]] = {
+    "label": np.int32,
+    "split": np.uint8,
+    "frame": np.int32,
+    "mask_frame": np.int32,
+    "height": np.int32,
+    "width": np.int32,
+    "channels": np.int32,
+    "dtype": np.uint8,
+    "size_bytes": np.int64,
+    "mtime_ns": np.int64,
+    "mask_size_bytes": np.int64,
+    "mask_mtime_ns": np.int64,
+}
+_ROWS: Final = ("sha256", "mask_sha256", "presence")
+_CLASSES_SHOWN: Final = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Manifest:
+    """A frozen data set index.
+
+    Attributes:
+        layout: how the folder was read (see ``layouts.listing.LAYOUTS``).
+        task: "classification" or "segmentation".
+        classes: one table for all splits.
+        mask_reading: how masks become label maps; ``None`` for classification.
+        skipped: (path, reason) of everything left out; paths in printable form.
+        notes: sentences on how the folder was read and divided.
+        paths, masks, groups: text columns.
+        columns: numeric columns by name, read-only.
+
+    """
+
+    layout: str
+    task: TaskName
+    classes: tuple[str, ...]
+    mask_reading: MaskReading | None
+    skipped: tuple[Fault, ...]
+    notes: tuple[str, ...]
+    paths: TextColumn
+    masks: TextColumn
+    groups: TextColumn
+    columns: Arrays
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __repr__(self) -> str:
+        return f"Manifest({self.layout}, {self.task}, {len(self)} samples, {len(self.classes)} classes)"
+
+    def __getitem__(self, index: int) -> Sample:
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        value = {name: int(self.columns[name][index]) for name in _SCALARS if not name.startswith("mask_s")}
+        return Sample(
+            index=int(index),
+            path=self.paths[index],
+            frame=value["frame"],
+            label=value["label"],
+            mask=self.masks[index],
+            mask_frame=value["mask_frame"],
+            split=SPLITS[value["split"]],
+            group=self.groups[index],
+            height=value["height"],
+            width=value["width"],
+            channels=value["channels"],
+            dtype=DTYPES[value["dtype"]],
+            size_bytes=value["size_bytes"],
+            mtime_ns=value["mtime_ns"],
+            sha256=self.columns["sha256"][index].tobytes().hex(),
+        )
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def column(self, name: str) -> NDArray[Any]:
+        """One column, read-only.
+
+        ``label``, ``frame``, ``mask_frame``, ``height``, ``width``, ``channels`` int32; ``split`` uint8 (place in
+        ``names.SPLITS``); ``dtype`` uint8 (place in :data:`DTYPES`); ``size_bytes``, ``mtime_ns`` and the masks' int64;
+        ``sha256``, ``mask_sha256`` (n, 32) uint8; ``presence`` (n, ceil(classes / 8)) uint8, one bit for each class in
+        the mask, lowest first (no columns for classification); ``path``, ``mask``, ``group`` int32, equal where the
+        strings are equal.
+        """
+        texts = {"path": self.paths, "mask": self.masks, "group": self.groups}
+        return texts[name].codes if name in texts else self.columns[name]
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        """The samples of a split ("train", "val", "test", or "" for those in none), ascending."""
+        return np.flatnonzero(self.columns["split"] == SPLITS.index(split))
+
+    def with_splits(self, codes: NDArray[Any], *, note: str = "") -> "Manifest":
+        """The same samples, divided by ``codes`` (n,), each a place in ``names.SPLITS``."""
+        if len(codes) != len(self) or (len(codes) and int(np.max(codes)) >= len(SPLITS)):
+            raise ValueError("one split code for each sample")
+        notes = (*self.notes, note) if note else self.notes
+        return replace(self, columns={**self.columns, "split": frozen(np.array(codes, np.uint8))}, notes=notes)
+
+    def digest(self) -> str:
+        """sha256 over what training depends on: paths, contents, labels, splits, classes and the reading of masks.
+
+        Not over times and sizes of files: a copied data set has the same digest.
+        """
+        reading = self.mask_reading.to_json() if self.mask_reading else None
+        digest = hashlib.sha256(json.dumps([self.task, list(self.classes), reading], sort_keys=True).encode())
+        for text in (self.paths, self.masks):
+            for part in (text.codes, text.offsets, text.blob):
+                digest.update(np.ascontiguousarray(part).data)
+        for name in ("frame", "mask_frame", "label", "split", "sha256", "mask_sha256"):
+            digest.update(np.ascontiguousarray(self.columns[name]).data)
+        return digest.hexdigest()
+
+    def describe(self) -> str:
+        """Say in a few lines what was found and how it is read."""
+        height, width = self.columns["height"], self.columns["width"]
+        aim = "of" if self.task == "classification" else "with masks of"
+        images = "1 image" if len(self) == 1 else f"{len(self):,} images"
+        lines = [f"{self.layout}: {images} {aim} {len(self.classes)} classes, {_extent(height, width)}."]
+        counts = np.bincount(self.columns["split"], minlength=len(SPLITS))
+        names = ("in no split", *SPLITS[1:])
+        lines.append("Splits: " + ", ".join(f"{names[k]} {counts[k]:,}" for k in (1, 2, 3, 0) if counts[k]) + ".")
+        per_class = self.images_per_class()
+        shown = [f"{name} ({number:,})" for name, number in zip(self.classes, per_class.tolist(), strict=True)]
+        rest = len(shown) - _CLASSES_SHOWN
+        more = f" and {rest} more classes" if rest > 0 else ""
+        lines.append(f"Images per class: {', '.join(shown[:_CLASSES_SHOWN])}{more}.")
+        if self.mask_reading:
+            lines.append(f"Masks are read as {self.mask_reading.kind}.")
+        if self.skipped:
+            entries = "1 entry" if len(self.skipped) == 1 else f"{len(self.skipped):,} entries"
+            lines.append(f"Left out: {entries}, first {self.skipped[0][0]} ({self.skipped[0][1]}).")
+        return "\n".join([*lines, *self.notes])
+
+    def images_per_class(self) -> NDArray[np.int64]:
+        """(classes,) how many images show each class: by label, or by the pixels of their masks."""
+        if self.task == "classification":
+            labels = self.columns["label"]
+            return np.bincount(labels[labels >= 0], minlength=len(self.classes))
+        bits = np.unpackbits(self.columns["presence"], axis=1, count=len(self.classes), bitorder="little")
+        return bits.sum(axis=0, dtype=np.int64)
+
+    def save(self, path: Path) -> None:
+        """Write the manifest atomically into one safetensors file.
+
+        Raises:
+            OutputError: it cannot be written.
+
+        """
+        about = {
+            "layout": self.layout,
+            "task": self.task,
+            "classes": self.classes,
+            "mask_reading": self.mask_reading.to_json() if self.mask_reading else None,
+            "skipped": self.skipped,
+            "notes": self.notes,
+            "rows": len(self),
+        }
+        arrays = {name: compact(column) for name, column in self.columns.items()}
+        for name, text in (("path", self.paths), ("mask", self.masks), ("group", self.groups)):
+            arrays.update(text.arrays(name))
+        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+        write_arrays(path, arrays, {"kind": _KIND, "format": str(FORMAT)})
+
+    @classmethod
+    def load(cls, path: Path) -> "Manifest":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            RunError: missing, damaged, not a manifest, or of a newer format.
+
+        """
+        try:
+            arrays, metadata = read_arrays(path)
+        except WeightsError as error:
+            raise RunError(error.came, expected="the manifest of a run", do="Restore it from a copy") from None
+        if metadata.get("kind") != _KIND or not metadata.get("format", "").isdecimal():
+            raise RunError(f"{path} is not a manifest", expected="a file that Manifest.save wrote", do="Check the path")
+        if int(metadata["format"]) > FORMAT:
+            raise RunError(
+                f"{path} has format {metadata['format']}", expected=f"at most {FORMAT}", do="Update pixelwise"
+            )
+        try:
+            return cls._from_arrays(arrays)
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{path} is damaged ({error})", do="Restore it from a copy, or index the data again"
+            ) from None
+
+    @classmethod
+    def _from_arrays(cls, arrays: Arrays) -> "Manifest":
+        about = json.loads(checked(arrays, "about", np.uint8, 1).tobytes())
+        rows = int(about["rows"])
+        columns = {name: expand(checked(arrays, name, dtype, 1), rows) for name, dtype in _SCALARS.items()}
+        columns |= {name: expand(checked(arrays, name, np.uint8, 2), rows) for name in _ROWS}
+        reading = about["mask_reading"]
+        manifest = cls(
+            layout=about["layout"],
+            task=about["task"],
+            classes=tuple(about["classes"]),
+            mask_reading=None if reading is None else MaskReading.from_json(reading),
+            skipped=tuple((where, why) for where, why in about["skipped"]),
+            notes=tuple(about["notes"]),
+            paths=TextColumn.from_arrays("path", arrays, rows),
+            masks=TextColumn.from_arrays("mask", arrays, rows),
+            groups=TextColumn.from_arrays("group", arrays, rows),
+            columns=columns,
+        )
+        limits = {"label": len(manifest.classes), "split": len(SPLITS), "dtype": len(DTYPES)}
+        for name, limit in limits.items():
+            if rows and int(columns[name].max()) >= limit:
+                raise ValueError(f"the column '{name}' holds {int(columns[name].max())}")
+        if any(columns[name].shape[1] != DIGEST_BYTES for name in ("sha256", "mask_sha256")):
+            raise ValueError("a hash of the wrong length")
+        return manifest
+
+
+def _extent(height: NDArray[Any], width: NDArray[Any]) -> str:
+    if not len(height):
+        return "no pixels"
+    low, high = (int(height.min()), int(width.min())), (int(height.max()), int(width.max()))
+    smallest = f"{low[0]} x {low[1]} px"
+    return smallest if low == high else f"{smallest} to {high[0]} x {high[1]} px"
+
+
+def build_manifest(
+    root: Path,
+    *,
+    task: TaskName | None = None,
+    layout: str | None = None,
+    classes: tuple[str, ...] | None = None,
+    mask_kind: MaskKind | None = None,
+    colours: tuple[Colour, ...] = (),
+    ignore: int | None = IGNORE,
+    bad_images: BadImages = "refuse",
+    use_cache: bool = True,
+    cache_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Index a data folder.
+
+    Files that an earlier look has read, and whose size and time are as they were, are not opened again.
+
+    Args:
+        root: the data folder.
+        task: what is to be trained, where the folder would serve for both.
+        layout: a key of ``layouts.listing.LAYOUTS``; found by looking when ``None``.
+        classes: the class table in its order; from the data when ``None``.
+        mask_kind: how masks are to be read; judged by their values when ``None``.
+        colours: for RGB masks, the colour (0..255) of each class.
+        ignore: the mask value that no loss and no metric counts.
+        bad_images: "refuse" raises on unreadable files, orphans and unfit masks; "skip" leaves them out and records
+            them in ``skipped``.
+        use_cache: whether to keep and use what is known of each file.
+        cache_folder: where; by default ``$XDG_CACHE_HOME/pixelwise/manifests`` or ``~/.cache/pixelwise/manifests``.
+        progress: called with (files done, files in all).
+
+    Raises:
+        DataError: the folder cannot serve as it is; the message says what was found and what would serve.
+        UsageError: an option of an unknown value.
+
+    """
+    root = Path(root)
+    if bad_images not in get_args(BadImages):
+        raise UsageError(f"'{bad_images}' is no way to treat bad images", expected="refuse or skip")
+    if classes is not None and len(set(classes)) != len(classes):
+        raise UsageError("The class table names a class twice", expected="one name for each class")
+    folder = cache_folder or default_cache_folder() if use_cache else None
+    found, parts = index_folder(
+        root,
+        task=task,
+        layout=layout,
+        options=MaskOptions(classes=classes, kind=mask_kind, colours=colours, ignore=ignore),
+        bad_images=bad_images,
+        cache_folder=folder,
+        progress=progress,
+    )
+    return Manifest(
+        layout=parts.layout,
+        task=found,
+        classes=parts.classes,
+        mask_reading=parts.reading,
+        skipped=parts.skipped,
+        notes=parts.notes,
+        paths=TextColumn.of(parts.paths),
+        masks=TextColumn.of(parts.masks),
+        groups=TextColumn.of(parts.groups),
+        columns=parts.columns,
+    )

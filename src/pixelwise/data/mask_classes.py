@@ -1,0 +1,152 @@
+"""What the masks of a data set mean: their reading, the class table, and the classes that each mask shows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from pixelwise.data.indexing import FileRecord, MaskLook
+from pixelwise.data.layouts.class_names import Colour, find_class_names
+from pixelwise.data.layouts.tree import Tree
+from pixelwise.data.masks import (
+    IGNORE,
+    MaskKind,
+    MaskReading,
+    MaskSurvey,
+    apply_reading,
+    read_label_map,
+    read_mask_values,
+)
+from pixelwise.data.names import show_path
+from pixelwise.errors import DataError, MaskError
+
+_LOOKED_AT_CLOSELY: Final = 16  # masks whose objects are traced to tell classes from numbered objects
+_BINARY: Final = ("background", "foreground")
+
+MaskFile = tuple[str, int]  # relative path, frame (-1 for the whole file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskOptions:
+    """How the user wants masks to be read; ``None`` and empty leave it to the data.
+
+    Attributes:
+        classes: class names in order.
+        kind: the kind of mask.
+        colours: one colour for each class, for RGB masks.
+        ignore: the stored value that no loss and no metric counts, or ``None``.
+
+    """
+
+    classes: tuple[str, ...] | None = None
+    kind: MaskKind | None = None
+    colours: tuple[Colour, ...] = ()
+    ignore: int | None = IGNORE
+
+
+@dataclass(frozen=True, slots=True)
+class MaskClasses:
+    """The masks of a data set as classes.
+
+    Attributes:
+        classes: the class table.
+        reading: how stored values become classes.
+        presence: for each mask, one bit for each class that it shows, lowest first.
+        faults: place among the masks to the reason why the reading does not cover it.
+        notes: sentences that say why they are read so.
+
+    """
+
+    classes: tuple[str, ...]
+    reading: MaskReading
+    presence: list[bytes]
+    faults: dict[int, str]
+    notes: tuple[str, ...]
+
+
+def read_masks(
+    tree: Tree, files: Sequence[MaskFile], records: dict[str, FileRecord], options: MaskOptions
+) -> MaskClasses:
+    """Find the reading that fits, then the classes of each mask.
+
+    Raises:
+        DataError: RGB masks without colour table, options or a class file that contradict the masks, one class only.
+
+    """
+    named = find_class_names(tree) if options.classes is None else None
+    names = named.names if named else options.classes
+    looks = [records[path].looks[max(frame, 0)] for path, frame in files]
+    coloured = any(look.coloured for look in looks)  # elsewhere, a class file's colours are those of a legend
+    colours = options.colours or (named.colours if named and coloured else ())
+    survey = _survey(tree, files, looks, trace=options.kind is None and not colours)
+    try:
+        reading, why = survey.reading(
+            kind=options.kind, num_classes=len(names) if names else None, colours=colours, ignore=options.ignore
+        )
+    except MaskError as error:
+        raise MaskError(f"{tree.root}: {error.came}", expected=error.expected, do=error.do) from None
+    if reading.num_classes < len(_BINARY):
+        raise DataError(
+            f"{tree.root}: its masks show one class only",
+            expected="at least two classes (background counts)",
+            do="Check the masks, or give the class names",
+        )
+    presence, faults = _presence(tree, files, looks, reading)
+    notes = (f"Class names come from {named.source}.", why) if named else (why,)
+    return MaskClasses(names or _names(reading), reading, presence, faults, notes)
+
+
+def _survey(tree: Tree, files: Sequence[MaskFile], looks: Sequence[MaskLook], *, trace: bool) -> MaskSurvey:
+    """Gather all masks' values: some masks anew from their files, whose objects are traced, the others by stand-ins."""
+    survey = MaskSurvey()
+    coloured = any(look.coloured for look in looks)
+    closely = set(_first_drawn(looks)) if trace and not coloured else set()
+    for place in closely:
+        path, frame = files[place]
+        values, palette = read_mask_values(tree.root / path, frame=frame if frame >= 0 else None)
+        survey.add(values, palette=palette)
+    for place, look in enumerate(looks):
+        if place not in closely:
+            survey.add(look.in_full() if coloured else look.stand_in(), palette=look.palette)
+    return survey
+
+
+def _first_drawn(looks: Sequence[MaskLook]) -> Iterator[int]:
+    drawn = (place for place, look in enumerate(looks) if look.values.any())
+    return (place for place, _ in zip(drawn, range(_LOOKED_AT_CLOSELY), strict=False))
+
+
+def _names(reading: MaskReading) -> tuple[str, ...]:
+    if reading.num_classes == len(_BINARY) and reading.kind != "rgb":
+        return _BINARY
+    return tuple(f"class_{index}" for index in range(reading.num_classes))
+
+
+def _presence(
+    tree: Tree, files: Sequence[MaskFile], looks: Sequence[MaskLook], reading: MaskReading
+) -> tuple[list[bytes], dict[int, str]]:
+    presence: list[bytes] = []
+    faults: dict[int, str] = {}
+    for place, (look, (path, frame)) in enumerate(zip(looks, files, strict=True)):
+        shown = np.zeros(256, np.bool_)
+        try:
+            if not look.complete and reading.kind != "instance":
+                shown[read_label_map(tree.root / path, reading, frame=frame if frame >= 0 else None)] = True
+            else:
+                shown[apply_reading(look.stand_in(), reading, show_path(path))] = True
+        except MaskError:
+            faults[place] = _reason(tree, files[place], reading)
+        presence.append(np.packbits(shown[: reading.num_classes], bitorder="little").tobytes())
+    return presence, faults
+
+
+def _reason(tree: Tree, file: MaskFile, reading: MaskReading) -> str:
+    """What is wrong with a mask that the reading does not cover, with true counts of pixels."""
+    path, frame = tree.root / file[0], file[1]
+    try:
+        read_label_map(path, reading, frame=frame if frame >= 0 else None)
+    except MaskError as error:
+        reason = error.came.removeprefix(show_path(str(path))).strip()
+        return f"frame {frame}: {reason}" if frame >= 0 else reason
+    return "it changed while it was read"

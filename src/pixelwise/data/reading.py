@@ -1,0 +1,155 @@
+"""Reading samples by their place in a manifest: from files, TIFF stacks, IDX files and CIFAR batches alike."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data import cifar, idx
+from pixelwise.data.containers import open_container
+from pixelwise.data.digests import file_sha256, frame_sha256
+from pixelwise.data.images import read_image
+from pixelwise.data.manifest import Manifest
+from pixelwise.data.masks import apply_reading, read_label_map, read_mask_raw
+from pixelwise.data.names import show_path
+from pixelwise.errors import DataError
+
+KEPT_BYTES: Final = 2**31  # decoded frames of stacks that one reader keeps
+_BATCHES: Final = (idx.NAME, cifar.NAME)
+
+
+class SampleReader:
+    """Images and label maps of a manifest, in the files' own size and dtype.
+
+    Containers are opened once: IDX files and CIFAR batches are mapped into memory (unpacked into it when gzipped), the
+    frames of TIFF stacks are decoded when first asked for and kept, up to 2 GiB. A file whose time has changed since it
+    was indexed is accepted only if its content has not. Threads may share a reader; a copy sent to another process
+    opens its own files.
+
+    Args:
+        root: the data folder.
+        manifest: its index.
+
+    """
+
+    def __init__(self, root: Path, manifest: Manifest) -> None:
+        self.root = Path(root)
+        self.manifest = manifest
+        self._forget()
+
+    def _forget(self) -> None:
+        self._containers: dict[str, NDArray[np.uint8]] = {}
+        self._frames: dict[tuple[str, int], NDArray[Any]] = {}
+        self._kept_bytes = 0
+        self._accepted: dict[str, int] = {}  # path to the changed time under which its content was found unchanged
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> tuple[Path, Manifest]:
+        return self.root, self.manifest
+
+    def __setstate__(self, state: tuple[Path, Manifest]) -> None:
+        self.root, self.manifest = state
+        self._forget()
+
+    def image(self, index: int) -> NDArray[Any]:
+        """Read one image.
+
+        Returns:
+            (H, W, C) uint8, uint16 or float32; may be a read-only view.
+
+        Raises:
+            DataError: the file has vanished or changed since it was indexed, or cannot be read any more.
+
+        """
+        path, frame = self.manifest.paths[index], int(self.manifest.columns["frame"][index])
+        if self.manifest.layout in _BATCHES:
+            self._verify(index, path, "", lambda: self._container(path)[frame])
+            return self._container(path)[frame]
+        whole = self.root / path
+        if frame < 0:
+            self._verify(index, path, "", None)
+            return read_image(whole)
+        self._verify(index, path, "", lambda: read_image(whole, frame=frame))
+        return self._frame(path, frame, lambda: read_image(whole, frame=frame))
+
+    def label_map(self, index: int) -> NDArray[np.uint8]:
+        """Read one mask as a label map.
+
+        Returns:
+            (H, W) uint8: class indices, 255 where ignored; may be a read-only view.
+
+        Raises:
+            DataError: the sample has no mask, or as for :meth:`image`.
+
+        """
+        path, frame = self.manifest.masks[index], int(self.manifest.columns["mask_frame"][index])
+        reading = self.manifest.mask_reading
+        if not path or reading is None:
+            raise DataError(
+                f"{show_path(self.manifest.paths[index])} has no mask",
+                expected="a data set of images and masks",
+                do="Index the folder for segmentation",
+            )
+        whole = self.root / path
+        if frame < 0:
+            self._verify(index, path, "mask_", None)
+            return read_label_map(whole, reading)
+        self._verify(index, path, "mask_", lambda: read_mask_raw(whole, frame=frame))
+        return self._frame(
+            path, frame, lambda: apply_reading(read_mask_raw(whole, frame=frame), reading, show_path(path))
+        )
+
+    def _container(self, path: str) -> NDArray[np.uint8]:
+        with self._lock:
+            if path not in self._containers:
+                self._containers[path] = open_container(self.root / path)
+            return self._containers[path]
+
+    def _frame(self, path: str, frame: int, decode: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        key = (path, frame)
+        if (known := self._frames.get(key)) is not None:
+            return known
+        pixels = decode()
+        pixels.flags.writeable = False
+        with self._lock:
+            if key not in self._frames and self._kept_bytes + pixels.nbytes <= KEPT_BYTES:
+                self._frames[key] = pixels
+                self._kept_bytes += pixels.nbytes
+        return pixels
+
+    def _verify(self, index: int, path: str, prefix: str, pixels: Callable[[], NDArray[Any]] | None) -> None:
+        """Compare a file with its entry; where only its time differs, its content decides.
+
+        Args:
+            index: the sample.
+            path: the file, relative to the data folder.
+            prefix: "" for the image's columns, "mask_" for the mask's.
+            pixels: decodes what was hashed of a container; ``None`` where the whole file was.
+
+        """
+        columns = self.manifest.columns
+        try:
+            status = os.stat(self.root / path)  # noqa: PTH116 - once for each sample of each epoch
+        except OSError as error:
+            raise self._gone(path, f"cannot be read any more ({error.strerror})") from None
+        mtime = status.st_mtime_ns
+        if status.st_size != columns[f"{prefix}size_bytes"][index]:
+            raise self._gone(path, "has changed since it was indexed")
+        key = path if pixels is None else f"{path}\0{index}"
+        if mtime in (columns[f"{prefix}mtime_ns"][index], self._accepted.get(key)):
+            return
+        digest = file_sha256(self.root / path) if pixels is None else frame_sha256(pixels())
+        if digest != columns[f"{prefix}sha256"][index].tobytes():
+            raise self._gone(path, "has changed since it was indexed")
+        self._accepted[key] = mtime
+
+    def _gone(self, path: str, what: str) -> DataError:
+        return DataError(
+            f"{show_path(str(self.root / path))} {what}",
+            expected="the file as it was indexed",
+            do="Restore it, or start a new run on the changed data",
+        )
