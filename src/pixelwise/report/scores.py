@@ -1,0 +1,221 @@
+"""The scores of a run as the page shows them: tiles, tables, confusion matrix and calibration."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pixelwise.report.charts import CalibrationChart, calibration_chart
+from pixelwise.report.record import entries, number, section
+from pixelwise.report.wording import PERCENT, clip, label, range_text, score_text, share_text
+
+MATRIX_LIMIT = 100
+"""Most classes that one heat map can show; of more, those with the most mistakes are drawn, the others as one."""
+WRITTEN_LIMIT = 12
+"""Most classes whose matrix has room for numbers in its cells."""
+CLASS_LIMIT = 1000
+"""Most rows of the class table."""
+CONFUSION_LIMIT = 8
+_TILE_LIMIT = 4
+_TILE_ORDER = ("top1", "mean_iou", "mean_dice", "pixel_accuracy", "macro_f1", "top5", "ece")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreView:
+    """One score: the exact number for machines, the rounded one for people, and its 95 % interval."""
+
+    name: str
+    label: str
+    value: float | None
+    text: str
+    range_text: str
+    """The interval, or empty."""
+    n: int | None
+    span: tuple[float, float, float] | None
+    """(low, value, high) in per cent of the scale from 0 to 1, for the little interval bar."""
+
+
+def score_views(scores: dict[str, Any] | None) -> list[ScoreView]:
+    """Return all scores, the metric that picked the weights first, then in the order of the file."""
+    views = [_view(entry) for entry in entries(scores, "scores")]
+    metric = (scores or {}).get("metric")
+    return sorted(views, key=lambda view: view.name != metric)
+
+
+def tiles(views: Sequence[ScoreView]) -> list[ScoreView]:
+    """Choose the few scores that stand large at the top: the metric, then the usual ones of the task."""
+    ranked = sorted(views[1:], key=lambda v: _TILE_ORDER.index(v.name) if v.name in _TILE_ORDER else len(_TILE_ORDER))
+    return [*views[:1], *ranked[: _TILE_LIMIT - 1]]
+
+
+def _view(entry: dict[str, Any]) -> ScoreView:
+    unit, n = str(entry.get("unit") or ""), entry.get("n")
+    value, low, high = (number(entry.get(key)) for key in ("value", "low", "high"))
+    bounded = all(math.isfinite(bound) for bound in (value, low, high))
+    on_scale = bounded and 0 <= low <= high <= 1 and score_text(value, unit).endswith("%")
+    observations = n if isinstance(n, int) else None
+    return ScoreView(
+        name=str(entry.get("name", "")),
+        label=label(str(entry.get("name", ""))),
+        value=None if math.isnan(value) else value,
+        text=score_text(value, unit, observations),
+        range_text=range_text(low, high, unit, observations) if bounded else "",
+        n=observations,
+        span=(round(100 * low, 2), round(100 * value, 2), round(100 * high, 2)) if on_scale else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of the class table."""
+
+    text: str
+    sort: str
+    share: float | None
+    """Per cent of the cell that is tinted; None: no tint."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTable:
+    """One row per class; the first column is the name."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    left_out: int
+
+
+def class_table(scores: dict[str, Any] | None, task: str) -> ClassTable | None:
+    """Lay out the per-class scores: counts as they are, fractions as per cent, undefined ones as a dash."""
+    found = entries(scores, "classes")
+    if not found:
+        return None
+    keys = list(dict.fromkeys(key for entry in found for key in entry if key not in ("name", "n", "interval")))
+    keys = [key for key in keys if any(math.isfinite(number(entry.get(key))) for entry in found)]
+    rows = []
+    for entry in found[:CLASS_LIMIT]:
+        cells = [_cell(entry.get("n"), tinted=False), *(_cell(entry.get(key), tinted=True) for key in keys)]
+        rows.append((clip(str(entry.get("name", "")), 80), tuple(cells)))
+    unit = "Pixels" if task == "segmentation" else "Images"
+    return ClassTable((unit, *(label(key) for key in keys)), tuple(rows), len(found) - len(rows))
+
+
+def _cell(value: object, *, tinted: bool) -> Cell:
+    amount = number(value)
+    if math.isnan(amount):
+        return Cell("–", "", None)
+    if isinstance(value, int) and not (tinted and value in (0, 1)):
+        return Cell(f"{value:,}", repr(value), None)
+    return Cell(f"{100 * amount:.1f}{PERCENT}", repr(value), round(100 * min(max(amount, 0), 1), 1) if tinted else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """All cells of one strength of colour, as one path: 10,000 rectangles would be half a megabyte."""
+
+    right: bool
+    opacity: float
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The per cent written into a cell, by the cell's middle."""
+
+    x: float
+    y: float
+    text: str
+    strong: bool
+    """The cell's colour is so strong that the number must be light."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """Rows are the truth, columns the prediction; colours show the share of the row."""
+
+    names: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    cell: int
+    left: int
+    label_px: float
+    shades: tuple[Shade, ...]
+    rates: tuple[Rate, ...]
+    side: int
+    pairs: tuple[tuple[str, str, str, str], ...]
+    """The most frequent mistakes: truth, prediction, count, share of the truth."""
+    total_classes: int
+
+
+def confusion(scores: dict[str, Any] | None) -> Confusion | None:
+    """Lay out the confusion matrix; of more than :data:`MATRIX_LIMIT` classes the rest is summed up as "others"."""
+    counts = (scores or {}).get("confusion")
+    names = [str(entry.get("name", "")) for entry in entries(scores, "classes")]
+    if not isinstance(counts, list) or not counts or len(counts) != len(names):
+        return None
+    pairs = _mistakes(counts, names)
+    total_classes = len(names)
+    if len(names) > MATRIX_LIMIT:
+        counts, names = _most_mistaken(counts, names)
+    size = len(names)
+    cell = 40 if size <= WRITTEN_LIMIT else 24 if size <= 30 else 14 if size <= 60 else 8
+    label_px = min(12.0, cell - 1.0)
+    shown = [clip(name, 22 if size <= 60 else 18) for name in names]
+    left = round(max(len(name) for name in shown) * label_px * 0.56) + 22
+    paths: dict[tuple[bool, float], list[str]] = {}
+    rates = []
+    for row, line in enumerate(counts):
+        whole = sum(line)
+        for column, value in enumerate(line):
+            if not value:
+                continue
+            x, y = left + column * cell, left + row * cell
+            opacity = round(0.1 + 0.9 * round((value / whole) ** 0.6 * 20) / 20, 3)
+            paths.setdefault((row == column, opacity), []).append(f"M{x} {y}h{cell - 1}v{cell - 1}h{1 - cell}z")
+            if size <= WRITTEN_LIMIT:
+                text = f"{100 * value / whole:.0f}"
+                rates.append(Rate(x + cell / 2 - 0.5, y + cell / 2 + 3.5, text, opacity > 0.55))
+    return Confusion(
+        names=tuple(shown),
+        counts=tuple(tuple(line) for line in counts),
+        cell=cell,
+        left=left,
+        label_px=label_px,
+        shades=tuple(Shade(right, opacity, "".join(pieces)) for (right, opacity), pieces in sorted(paths.items())),
+        rates=tuple(rates),
+        side=left + size * cell + 4,
+        pairs=pairs,
+        total_classes=total_classes,
+    )
+
+
+def _mistakes(counts: list[list[int]], names: list[str]) -> tuple[tuple[str, str, str, str], ...]:
+    wrong = [(n, row, col) for row, line in enumerate(counts) for col, n in enumerate(line) if n and row != col]
+    wrong.sort(key=lambda item: (-item[0], item[1], item[2]))
+    return tuple(
+        (clip(names[row], 60), clip(names[col], 60), f"{n:,}", share_text(n, sum(counts[row])))
+        for n, row, col in wrong[:CONFUSION_LIMIT]
+    )
+
+
+def _most_mistaken(counts: list[list[int]], names: list[str]) -> tuple[list[list[int]], list[str]]:
+    """Keep the classes that most mistakes lead to or away from, in class order; sum the others up."""
+    size = len(names)
+    columns = [sum(line) for line in zip(*counts, strict=True)]
+    mistakes = [sum(counts[index]) + columns[index] - 2 * counts[index][index] for index in range(size)]
+    kept = sorted(sorted(range(size), key=lambda index: (-mistakes[index], index))[: MATRIX_LIMIT - 1])
+    others = sorted(set(range(size)) - set(kept))
+    lines = []
+    for group in [*([index] for index in kept), others]:
+        whole = [sum(counts[row][column] for row in group) for column in range(size)]
+        lines.append([*(whole[index] for index in kept), sum(whole[index] for index in others)])
+    return lines, [*(names[index] for index in kept), f"{len(others)} others"]
+
+
+def calibration(scores: dict[str, Any] | None) -> CalibrationChart | None:
+    """Lay out the reliability diagram."""
+    bins = []
+    for entry in entries(section(scores or {}, "calibration"), "bins"):
+        low, high, confidence, accuracy = (number(entry.get(key)) for key in ("low", "high", "confidence", "accuracy"))
+        n = entry.get("n")
+        if isinstance(n, int) and all(map(math.isfinite, (low, high, confidence, accuracy))):
+            bins.append((low, high, confidence, accuracy, n))
+    return calibration_chart(bins)
