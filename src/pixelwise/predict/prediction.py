@@ -1,0 +1,131 @@
+"""What a prediction is: classes with their probabilities, or a label map in the picture's own size."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.images import read_image
+from pixelwise.data.masks import IGNORE
+from pixelwise.data.writing import write_indexed_png
+from pixelwise.errors import UsageError
+from pixelwise.predict.overlay import draw_overlay, with_legend
+from pixelwise.predict.palette import mask_palette
+from pixelwise.storage.atomic import write_json
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassPrediction:
+    """The classes of one picture. ``print(prediction)`` shows the most probable ones."""
+
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+    """(K,), 0..1, summing to 1, in the order of ``classes``."""
+    notes: tuple[str, ...] = ()
+    """What was done to the picture that its reader should know, such as a conversion to grey."""
+
+    @property
+    def index(self) -> int:
+        """Index of the most probable class."""
+        return int(self.probabilities.argmax())
+
+    @property
+    def label(self) -> str:
+        """Name of the most probable class."""
+        return self.classes[self.index]
+
+    @property
+    def probability(self) -> float:
+        """Probability of the most probable class."""
+        return float(self.probabilities[self.index])
+
+    @property
+    def top5(self) -> tuple[tuple[str, float], ...]:
+        """The five most probable classes (all, when there are fewer) with their probabilities, best first."""
+        order = np.argsort(-self.probabilities, kind="stable")[:5]
+        return tuple((self.classes[index], float(self.probabilities[index])) for index in order)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return label, probability and the probability of every class as plain JSON."""
+        return {
+            "label": self.label,
+            "probability": self.probability,
+            "probabilities": dict(zip(self.classes, map(float, self.probabilities), strict=True)),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write :meth:`to_json` to a file.
+
+        Raises:
+            OutputError: it cannot be written.
+
+        """
+        write_json(Path(path), self.to_json())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{label} {probability:.1%}" for label, probability in self.top5)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskPrediction:
+    """A class for every pixel of one picture."""
+
+    classes: tuple[str, ...]
+    label_map: NDArray[np.uint8]
+    """(H, W) class indices in the size of the picture; 255 where the preprocessing cut the picture off."""
+    probabilities: NDArray[np.float32] | None = None
+    """(K, H, W), 0..1, summing to 1 over the classes; None unless it was asked for."""
+    notes: tuple[str, ...] = ()
+    """What was done to the picture that its reader should know, such as a conversion to grey."""
+
+    @property
+    def areas_px(self) -> dict[str, int]:
+        """Pixels of each class."""
+        counts = np.bincount(self.label_map.ravel(), minlength=256)
+        return {name: int(counts[index]) for index, name in enumerate(self.classes)}
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        """Share of each class in the picture, 0..1."""
+        return {name: area / self.label_map.size for name, area in self.areas_px.items()}
+
+    def save(self, path: str | Path) -> None:
+        """Write the label map as an indexed PNG whose palette holds the classes' colours.
+
+        Raises:
+            UsageError: the name does not end in ``.png``.
+            OutputError: it cannot be written.
+
+        """
+        target = Path(path)
+        if target.suffix.lower() != ".png":
+            raise UsageError(f"{target} is to hold a mask", expected="a name that ends in .png", do="Change the name")
+        write_indexed_png(target, self.label_map, mask_palette(self.classes))
+
+    def overlay(self, image: str | Path | NDArray[Any], *, legend: bool = False) -> NDArray[np.uint8]:
+        """Draw the label map over its picture: RGB uint8 (H, W, 3), taller where a legend is added.
+
+        Raises:
+            ImageError: the picture cannot be read, or its size is another.
+
+        """
+        picture = image if isinstance(image, np.ndarray) else read_image(Path(image))
+        drawn = draw_overlay(picture, self.label_map, self.classes)
+        return with_legend(drawn, self.label_map, self.classes) if legend else drawn
+
+    def to_json(self) -> dict[str, Any]:
+        """Return size, areas in pixels and shares per class as plain JSON."""
+        height, width = self.label_map.shape
+        return {"height_px": height, "width_px": width, "areas_px": self.areas_px, "fractions": self.fractions}
+
+    def __str__(self) -> str:
+        height, width = self.label_map.shape
+        shares = sorted(self.fractions.items(), key=lambda entry: -entry[1])
+        cut = float((self.label_map == IGNORE).mean())
+        shown = [f"{name} {share:.1%}" for name, share in shares if share] + ([f"no class {cut:.1%}"] if cut else [])
+        return f"{height} x {width} px: " + ", ".join(shown)
+
+
+Prediction = ClassPrediction | MaskPrediction
