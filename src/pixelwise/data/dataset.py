@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pixelwise.data.augment import Augment
 from pixelwise.data.draws import sample_generator
 from pixelwise.data.images import to_channels
-from pixelwise.data.manifest import DTYPES, Manifest
+from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
@@ -110,7 +110,8 @@ class Dataset:
             epoch: which the draws belong to.
 
         Raises:
-            DataError: the samples differ in size, or are no longer what the manifest says.
+            DataError: the samples differ in size, or a file has vanished or changed since it was indexed.
+            MaskError: a mask has another size than its image.
 
         """
         indices = self.indices[positions]
@@ -137,7 +138,6 @@ class Dataset:
     def _read(self, position: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         index = int(self.indices[position])
         image = self._reader.image(index)
-        self._check_unchanged(image, index)
         label_map = self._label_map(index, image) if self._segments else None
         image = to_channels(image, self.preprocess.channels, self._name(index))
         if self._full_resolution:
@@ -156,15 +156,6 @@ class Dataset:
             )
         return label_map
 
-    def _check_unchanged(self, image: NDArray[Any], index: int) -> None:
-        row = self.manifest[index]
-        if image.shape[:2] != (row.height, row.width) or image.dtype != row.dtype:
-            raise DataError(
-                f"{self._name(index)} has {_size(image.shape)} pixels of {image.dtype}",
-                expected=f"{row.height} x {row.width} of {row.dtype}, as when the data set was indexed",
-                do="Bring the file back, or start again from the changed data",
-            )
-
     def _check_sizes(self, shapes: list[tuple[int, ...]], indices: NDArray[np.int64]) -> None:
         for shape, index in zip(shapes, indices.tolist(), strict=True):
             if shape != shapes[0]:
@@ -177,14 +168,15 @@ class Dataset:
                 )
 
     def _common_dtype(self) -> np.dtype[Any]:
-        codes = np.unique(self.manifest.column("dtype")[self.indices])
-        if len(codes) > 1:
+        _, first = np.unique(self.manifest.column("dtype")[self.indices], return_index=True)
+        names = [self.manifest[index].dtype for index in self.indices[first].tolist()]
+        if len(names) > 1:
             raise DataError(
-                f"The pictures are of different types: {', '.join(DTYPES[code] for code in codes)}",
+                f"The pictures are of different types: {', '.join(names)}",
                 expected="one type, so that their values mean the same",
                 do="Convert the pictures to one type",
             )
-        return np.dtype(DTYPES[codes[0]] if len(codes) else "uint8")
+        return np.dtype(names[0] if names else "uint8")
 
     def _make_cache(self, policy: CachePolicy) -> SampleCache | None:
         if policy not in ("auto", "memory", "none"):

@@ -76,10 +76,9 @@ def resize_label_map(label_map: NDArray[Any], height: int, width: int) -> NDArra
 
 
 def reduce_image(image: NDArray[Any], factors: tuple[int, int]) -> NDArray[Any]:
-    """Average blocks of ``factors`` rows x columns; what fills no whole block at the end is left out."""
+    """Average blocks of ``factors`` rows x columns; the image is a whole number of them high and wide."""
     height, width = image.shape[0] // factors[0], image.shape[1] // factors[1]
-    whole = image[: height * factors[0], : width * factors[1]]
-    return _by_channels(whole, lambda part: _resize(part, (height, width), cv2.INTER_AREA))
+    return _by_channels(image, lambda part: _resize(part, (height, width), cv2.INTER_AREA))
 
 
 def sample_image(

@@ -20,7 +20,6 @@ displacements are then computed using bicubic interpolation". The kernel is that
 (Keys 1981, eq. 15), which reproduces straight lines exactly; nodes beyond the lattice's rim continue it linearly.
 """
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -180,25 +179,57 @@ class Warp:
         self, image: NDArray[Any], label_map: NDArray[np.uint8] | None, fill: tuple[float, ...]
     ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         rows, columns = self.positions()
-        factors = (_whole_factor(self.matrix[0]), _whole_factor(self.matrix[1]))
-        far = max(image.shape[:2]) > SIDE_LIMIT_PX or math.prod(image.shape[:2]) > 2 * self.height * self.width
-        if far or max(factors) > 1:
-            top, bottom = _reach(rows, image.shape[0])
-            left, right = _reach(columns, image.shape[1])
-            rows -= np.float32(top)
-            columns -= np.float32(left)
-            image = image[top:bottom, left:right]
-            label_map = None if label_map is None else label_map[top:bottom, left:right]
         labels = None
         if label_map is not None:
-            _check_reach(label_map, self.height, self.width)
-            labels = sample_label_map(np.ascontiguousarray(label_map), rows, columns, border=self.border)
+            labels = sample_label_map(*self._near(label_map, rows, columns), border=self.border)
+        factors = (_whole_factor(self.matrix[0]), _whole_factor(self.matrix[1]))
         if max(factors) > 1:
-            image = reduce_image(image, factors)
-            rows = (rows + np.float32(0.5)) / np.float32(factors[0]) - np.float32(0.5)
-            columns = (columns + np.float32(0.5)) / np.float32(factors[1]) - np.float32(0.5)
-        _check_reach(image, self.height, self.width)
-        return sample_image(image, rows, columns, border=self.border, fill=fill), labels
+            source = self._reduced(image, rows, columns, factors, fill)
+        else:
+            source = self._near(image, rows, columns)
+        return sample_image(*source, border=self.border, fill=fill), labels
+
+    def _near(
+        self, array: NDArray[Any], rows: NDArray[np.float32], columns: NDArray[np.float32]
+    ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
+        """Leave out of a large picture what no sample touches."""
+        height, width = array.shape[:2]
+        if max(height, width) > SIDE_LIMIT_PX or height * width > 2 * self.height * self.width:
+            top, bottom = _reach(rows, height)
+            left, right = _reach(columns, width)
+            array = array[top:bottom, left:right]
+            rows, columns = rows - np.float32(top), columns - np.float32(left)
+        self._check_reach(array)
+        return array, rows, columns
+
+    def _reduced(
+        self,
+        image: NDArray[Any],
+        rows: NDArray[np.float32],
+        columns: NDArray[np.float32],
+        factors: tuple[int, int],
+        fill: tuple[float, ...],
+    ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
+        """Average whole blocks of the part that the samples lie in, surroundings included."""
+        starts, extents, positions = [], [], []
+        for grid, factor in zip((rows, columns), factors, strict=True):
+            start = int(np.floor(grid.min())) - factor
+            blocks = (int(np.ceil(grid.max())) - start) // factor + 2
+            starts.append(start)
+            extents.append(blocks * factor)
+            positions.append((grid - np.float32(start - 0.5)) / np.float32(factor) - np.float32(0.5))
+        part = _take(image, (starts[0], starts[1]), (extents[0], extents[1]), self.border, fill)
+        reduced = reduce_image(part, factors)
+        self._check_reach(reduced)
+        return reduced, positions[0], positions[1]
+
+    def _check_reach(self, source: NDArray[Any]) -> None:
+        if max(*source.shape[:2], self.height, self.width) > SIDE_LIMIT_PX:
+            raise ImageError(
+                f"A warp from {source.shape[0]} x {source.shape[1]} to {self.height} x {self.width} pixels",
+                expected=f"at most {SIDE_LIMIT_PX} pixels along each side",
+                do="Set a crop, or resize the pictures",
+            )
 
 
 def lattice_weights(positions: NDArray[np.float64], nodes: int) -> NDArray[np.float64]:
@@ -283,13 +314,3 @@ def _reach(positions: NDArray[np.float32], length: int) -> tuple[int, int]:
     if high > length - 1:
         first = min(first, max(int(np.floor(2 * (length - 1) - high)) - 1, 0))
     return min(first, length - 1), max(last, first + 1, 1)
-
-
-def _check_reach(source: NDArray[Any], height: int, width: int) -> None:
-    sides = (*source.shape[:2], height, width)
-    if max(sides) > SIDE_LIMIT_PX:
-        raise ImageError(
-            f"A warp from {source.shape[0]} x {source.shape[1]} to {height} x {width} pixels",
-            expected=f"at most {SIDE_LIMIT_PX} pixels along each side",
-            do="Set a crop, or resize the pictures",
-        )
