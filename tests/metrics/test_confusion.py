@@ -39,6 +39,8 @@ def test_counts_equal_a_loop(seed, num_classes, kind, ignore, shape):
         tensors = torch.from_numpy(truth), torch.from_numpy(prediction)
         on_device = confusion_matrix_tensor(*tensors, num_classes, ignore=ignore)
         np.testing.assert_array_equal(on_device.numpy(), counted)
+        elsewhere = confusion._count_on_device(*tensors, num_classes, ignore)  # what an accelerator runs
+        np.testing.assert_array_equal(elsewhere.numpy(), counted)
 
 
 def test_more_than_a_thousand_classes_are_counted():

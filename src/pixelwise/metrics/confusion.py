@@ -63,6 +63,10 @@ def confusion_matrix_tensor(truth: Tensor, prediction: Tensor, num_classes: int,
     if truth.device.type == "cpu":
         counted = confusion_matrix(truth.numpy(), prediction.numpy(), num_classes, ignore=ignore)
         return torch.from_numpy(counted)
+    return _count_on_device(truth, prediction, num_classes, ignore)
+
+
+def _count_on_device(truth: Tensor, prediction: Tensor, num_classes: int, ignore: int) -> Tensor:
     truth, prediction = truth.flatten().long(), prediction.flatten().long()
     cells = torch.where(truth == ignore, num_classes**2, truth * num_classes + prediction)
     counts = torch.zeros(num_classes**2 + 1, dtype=torch.int64, device=truth.device)
