@@ -1,6 +1,7 @@
 """Evaluating models on folders: against brute force, in the model's class order, at the pictures' own size."""
 
 import dataclasses
+import errno
 import signal
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 
 from pixelwise.data.manifest import build_manifest
 from pixelwise.data.reading import SampleReader
-from pixelwise.errors import DataError, Interrupted, MaskError, UsageError
+from pixelwise.errors import DataError, Interrupted, MaskError, OutputError, RunError, UsageError
 from pixelwise.evaluate import Scores, evaluate, evaluate_run
 from pixelwise.predict.predictor import Predictor
 from pixelwise.runs.folder import Run, RunConfig
@@ -311,7 +312,7 @@ def test_a_moved_data_folder_and_a_bare_model_are_explained(tmp_path):
     root, model = class_folders(tmp_path / "data"), classifier()
     run = make_run(tmp_path / "run", model, root, build_manifest(root))
     root.rename(tmp_path / "elsewhere")
-    with pytest.raises(DataError.__mro__[1]) as caught:
+    with pytest.raises(RunError) as caught:
         evaluate_run(run.path)
     assert str(caught.value) == (
         f"The data folder of {run.path} is not there: {root}. expected the folder that it was trained on, or another "
@@ -332,3 +333,53 @@ def test_a_relative_data_folder_lies_beside_the_run(tmp_path):
     run = make_run(tmp_path / "run", classifier(), root, build_manifest(root))
     run.update(dataclasses.replace(run.config, data={"root": "data"}))
     assert evaluate_run(run.path).num_images == 18
+
+
+def test_the_held_out_scores_of_a_run_are_kept_and_others_are_not(tmp_path):
+    root, model = class_folders(tmp_path / "data"), classifier()
+    manifest = build_manifest(root).with_splits(np.array([1, 2, 3] * 6))
+    run = make_run(tmp_path / "run", model, root, manifest)
+    other = class_folders(tmp_path / "other", first_seed=1000)
+    for options in ({"split": "train"}, {"split": "all"}, {"data": other}):
+        evaluate_run(run.path, **options)
+        assert run.scores is None
+    scores = evaluate_run(run.path)
+    assert scores.num_images == 6
+    assert run.scores == scores.to_json()
+    (run.path / "scores.json").unlink()
+    evaluate_run(run.path, split="test")
+    assert run.scores == scores.to_json()
+
+
+def test_the_same_files_in_another_place_keep_their_splits(tmp_path):
+    root, model = class_folders(tmp_path / "data"), classifier()
+    manifest = build_manifest(root).with_splits(np.array([1, 2, 3] * 6))
+    run = make_run(tmp_path / "run", model, root, manifest)
+    expected = evaluate_run(run.path).to_json()
+    assert evaluate_run(run.path, root).to_json() == expected
+    root.rename(tmp_path / "moved")
+    assert evaluate_run(run.path, tmp_path / "moved").to_json() == expected
+    write_picture(tmp_path / "moved" / "cat" / "0.png", 999)
+    changed = evaluate_run(run.path, tmp_path / "moved")
+    assert (changed.split, changed.num_images) == ("all", 18)
+    assert changed.notes == ("The model was trained on 5 of these 18 images: the scores flatter it.",)
+
+
+def test_a_full_disk_leaves_the_scores_that_were_there(tmp_path, monkeypatch):
+    root = class_folders(tmp_path / "data")
+    run = make_run(tmp_path / "run", classifier(), root, build_manifest(root))
+    evaluate_run(run.path)
+    before = (run.path / "scores.json").read_bytes()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError) as caught:
+        evaluate_run(run.path, seed=1)
+    assert str(caught.value) == (
+        f"The disk is full: {run.path / 'scores.json'} could not be written. Free some space; what was there before is "
+        "unharmed."
+    )
+    assert (run.path / "scores.json").read_bytes() == before
+    assert not list(run.path.glob(".pixelwise-tmp*"))

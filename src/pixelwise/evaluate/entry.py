@@ -3,16 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from pixelwise.data.assembly import BadImages
 from pixelwise.data.layouts.class_names import find_class_names
 from pixelwise.data.layouts.tree import walk
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.errors import RunError, UsageError
-from pixelwise.evaluate.evaluation import evaluate
+from pixelwise.evaluate.evaluation import evaluate, held_out_split
 from pixelwise.evaluate.scores import Scores, Split
-from pixelwise.runs.folder import CONFIG_NAME, Run
+from pixelwise.runs.folder import CONFIG_NAME, SCORES_NAME, Run
 from pixelwise.runs.model import Model, load_model
+from pixelwise.storage.atomic import check_writable
 from pixelwise.tasks import Segmentation
 
 
@@ -22,21 +25,26 @@ def evaluate_run(
     *,
     split: Split | None = None,
     device: str = "auto",
-    bad_images: BadImages = "refuse",
+    bad_images: BadImages | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 - the names say what a caller gets
     should_stop: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """Score the model of a run, or of a model folder. ``Scores.save`` keeps the result.
+    """Score the model of a run, or of a model folder.
+
+    The scores of a run on the held-out split of its own data are the run's scores, and are written to its
+    ``scores.json``; others are only returned (``Scores.save`` keeps them).
 
     Args:
         path: a run, or a folder with a model.
-        data: another data folder; its classes are matched to the model's by name and counted in the model's order. None
-            takes the data that the run was trained with.
-        split: "train", "val", "test" or "all"; None takes the test split, without one the validation split, without
-            splits all images.
+        data: another data folder; its classes are matched to the model's by name and counted in the model's order. A
+            folder with the same files as the run's own counts as the run's own, with its splits. None takes the folder
+            that the run was trained with.
+        split: "train", "val", "test" or "all"; None takes the held-out split: the test split, without one the
+            validation split, without splits all images.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        bad_images: "refuse" data with images that cannot be read, or "skip" these; a note says how many.
+        bad_images: "refuse" another folder with images that cannot be read, or "skip" these (a note says how many);
+            None does as the run did, and refuses where there is no run.
         seed: of the bootstrap intervals.
         progress: called with the number of images done and of all images.
         should_stop: called before every image and between steps of the intervals; raises to end the evaluation.
@@ -46,23 +54,17 @@ def evaluate_run(
         DataError: the data cannot be used, has classes that the model does not know, or no label in the split.
         UsageError: an unknown split, or a model folder without data.
         DeviceError: the device is not there.
+        OutputError: the run's scores cannot be written.
 
     """
     path = Path(path)
     run = Run.open(path) if (path / CONFIG_NAME).is_file() else None
     model = load_model(path, device)
-    if data is not None:
-        root = Path(data)
-        manifest = _index(root, model, None if run is None else run.manifest, bad_images)
-    elif run is not None:
-        root, manifest = _data_of(run), run.manifest
-    else:
-        raise UsageError(
-            f"{path} is a model without its run, which does not know its data",
-            expected="a run, or a data folder as well",
-            do=f"Give the data folder: pixelwise evaluate {path} DATA",
-        )
-    return evaluate(
+    root, manifest = _find_data(path, run, model, data, bad_images)
+    keeps = run is not None and manifest is run.manifest and split in (None, held_out_split(manifest))
+    if keeps:
+        check_writable(path)
+    scores = evaluate(
         model,
         root,
         manifest,
@@ -73,19 +75,52 @@ def evaluate_run(
         progress=progress,
         should_stop=should_stop,
     )
+    if keeps:
+        scores.save(path / SCORES_NAME)
+    return scores
 
 
-def _data_of(run: Run) -> Path:
-    """Return the folder that the run was trained on; a relative one may lie beside the run."""
+def _find_data(
+    path: Path, run: Run | None, model: Model, data: Path | str | None, bad_images: BadImages | None
+) -> tuple[Path, Manifest]:
+    """Return the data folder and its index."""
+    if run is None:
+        if data is None:
+            raise UsageError(
+                f"{path} is a model without its run, which does not know its data",
+                expected="a run, or a data folder as well",
+                do=f"Give the data folder: pixelwise evaluate {path} DATA",
+            )
+        return Path(data), _index(Path(data), model, None, bad_images or "refuse")
+    own = _own_folder(run)
+    if data is None:
+        if own is None:
+            raise RunError(
+                f"The data folder of {path} is not there: {run.config.data['root']}",
+                expected="the folder that it was trained on, or another one",
+                do=f"Give the data folder: pixelwise evaluate {path} DATA",
+            )
+        return own, run.manifest
+    root = Path(data)
+    if own is not None and root.exists() and root.samefile(own):
+        return root, run.manifest
+    chosen = bad_images or run.config.data.get("options", {}).get("bad_images", "refuse")
+    manifest = _index(root, model, run.manifest, chosen)
+    return root, run.manifest if _same_files(manifest, run.manifest) else manifest
+
+
+def _own_folder(run: Run) -> Path | None:
+    """Return the folder that the run was trained on (a relative one may lie beside the run); None when it is gone."""
     given = Path(run.config.data["root"])
-    for root in (given, run.path / given):
-        if root.is_dir():
-            return root
-    raise RunError(
-        f"The data folder of {run.path} is not there: {given}",
-        expected="the folder that it was trained on, or another one",
-        do=f"Give the data folder: pixelwise evaluate {run.path} DATA",
-    )
+    return next((root for root in (given, run.path / given) if root.is_dir()), None)
+
+
+def _same_files(one: Manifest, other: Manifest) -> bool:
+    """Whether two data folders hold the same images and masks under the same names."""
+    if one.paths.texts() != other.paths.texts() or one.masks.texts() != other.masks.texts():
+        return False
+    hashes = ("sha256", "mask_sha256")
+    return all(np.array_equal(one.column(name), other.column(name)) for name in hashes)
 
 
 def _index(root: Path, model: Model, trained_on: Manifest | None, bad_images: BadImages) -> Manifest:

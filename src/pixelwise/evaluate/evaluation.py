@@ -245,16 +245,20 @@ class _Work:
         return SampleScore(sample.path, sample.frame, rounded, truth, prediction, probability)
 
 
+def held_out_split(manifest: Manifest) -> Split:
+    """Return "test" where there is a test split, else "val" where there is a validation split, else "all"."""
+    choices: tuple[Split, ...] = ("test", "val")
+    for name in choices:
+        if len(manifest.indices(name)):
+            return name
+    return "all"
+
+
 def _choose_split(manifest: Manifest, split: Split | None) -> tuple[Split, NDArray[np.int64]]:
     if split is not None and split not in SPLIT_CHOICES:
         raise UsageError(f"split {split!r}", expected=", ".join(SPLIT_CHOICES), do="Choose one")
-    everything = np.arange(len(manifest))
-    if split == "all":
-        return "all", everything
-    if split is None:
-        found = next((name for name in ("test", "val") if len(manifest.indices(name))), None)
-        return ("all", everything) if found is None else (found, manifest.indices(found))  # type: ignore[return-value]
-    return split, manifest.indices(split)
+    chosen = split or held_out_split(manifest)
+    return chosen, np.arange(len(manifest)) if chosen == "all" else manifest.indices(chosen)
 
 
 def _remarks(

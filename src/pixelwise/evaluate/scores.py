@@ -62,6 +62,11 @@ class ClassScores:
     values: dict[str, float | None]
     intervals: dict[str, tuple[float, float] | None]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry of ``scores.json``."""
+        intervals = {metric: None if pair is None else list(pair) for metric, pair in self.intervals.items()}
+        return {"name": self.name, "n": self.n, **self.values, "interval": intervals}
+
 
 @dataclass(frozen=True, slots=True)
 class SampleScore:
@@ -150,9 +155,7 @@ class Scores:
             "num_images": self.num_images,
             "metric": self.metric,
             "scores": [dataclasses.asdict(score) for score in self.scores],
-            "classes": [
-                {"name": one.name, "n": one.n, **one.values, "interval": one.intervals} for one in self.classes
-            ],
+            "classes": [one.to_json() for one in self.classes],
             "confusion": self.confusion.tolist(),
             "calibration": {"ece": ece, "bins": [dataclasses.asdict(one) for one in self.calibration]}
             if self.calibration
