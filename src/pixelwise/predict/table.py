@@ -1,0 +1,76 @@
+"""The table of predictions: one row a picture, as CSV or as JSON lines, whole or absent."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from pixelwise.data.names import show_path
+from pixelwise.predict.inputs import WHOLE, InputItem
+from pixelwise.predict.prediction import ClassPrediction, Prediction
+from pixelwise.spec import TaskName
+from pixelwise.storage.atomic import atomic_file
+
+TableFormat = Literal["csv", "jsonl"]
+TABLE_FORMATS: tuple[TableFormat, ...] = ("csv", "jsonl")
+
+AddRow = Callable[[InputItem, str, Prediction], None]
+"""Takes a picture, the path of its mask relative to the table ("" for none) and its prediction."""
+
+
+def table_name(task: TaskName, form: TableFormat) -> str:
+    """``predictions`` of a classification, ``areas`` of a segmentation."""
+    return f"{'predictions' if task == 'classification' else 'areas'}.{form}"
+
+
+@contextmanager
+def open_table(path: Path, task: TaskName, classes: tuple[str, ...], form: TableFormat) -> Iterator[AddRow]:
+    """Open a table for rows; it appears when the block is left without an error.
+
+    Raises:
+        OutputError: it cannot be written.
+
+    """
+    with atomic_file(path) as file:
+        if form == "csv":
+            file.write(_csv_line(_header(task, classes)))
+
+        def add(item: InputItem, mask: str, prediction: Prediction) -> None:
+            file.write(
+                _csv_line(_cells(item, mask, prediction)) if form == "csv" else _json_line(item, mask, prediction)
+            )
+
+        yield add
+
+
+def _header(task: TaskName, classes: tuple[str, ...]) -> list[str]:
+    if task == "classification":
+        return ["path", "frame", "label", "probability", *(f"p({name})" for name in classes), "notes"]
+    areas, shares = ([f"{what}({name})" for name in classes] for what in ("area_px", "fraction"))
+    return ["path", "frame", "mask", "height_px", "width_px", *areas, *shares, "notes"]
+
+
+def _cells(item: InputItem, mask: str, prediction: Prediction) -> list[object]:
+    place = [show_path(str(item.path)), "" if item.frame == WHOLE else item.frame]
+    notes = "; ".join(prediction.notes)
+    if isinstance(prediction, ClassPrediction):
+        numbers = [f"{value:.6g}" for value in (prediction.probability, *prediction.probabilities)]
+        return [*place, prediction.label, *numbers, notes]
+    shares = [f"{value:.6g}" for value in prediction.fractions.values()]
+    return [*place, show_path(mask), *prediction.label_map.shape, *prediction.areas_px.values(), *shares, notes]
+
+
+def _csv_line(cells: list[object] | list[str]) -> bytes:
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode()
+
+
+def _json_line(item: InputItem, mask: str, prediction: Prediction) -> bytes:
+    row: dict[str, Any] = {"path": show_path(str(item.path)), "frame": None if item.frame == WHOLE else item.frame}
+    row |= {"mask": show_path(mask)} if mask else {}
+    row |= prediction.to_json() | {"notes": list(prediction.notes)}
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode()
