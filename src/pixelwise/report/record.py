@@ -59,10 +59,10 @@ class Record:
         given = self.data.get("root")
         if not given:
             return None
-        for root in (Path(given), self.path / given):
-            if root.exists():
-                return root
-        return None
+        try:
+            return next((root for root in (Path(given), self.path / given) if root.exists()), None)
+        except (OSError, ValueError):  # not a path at all
+            return None
 
 
 def read_record(path: Path) -> Record:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pixelwise.report.charts import CalibrationChart, calibration_chart
 from pixelwise.report.record import entries, number, section
 from pixelwise.report.wording import PERCENT, clip, label, range_text, score_text, share_text
@@ -147,10 +150,11 @@ class Confusion:
 
 def confusion(scores: dict[str, Any] | None) -> Confusion | None:
     """Lay out the confusion matrix; of more than :data:`MATRIX_LIMIT` classes the rest is summed up as "others"."""
-    counts = (scores or {}).get("confusion")
+    given = (scores or {}).get("confusion")
     names = [str(entry.get("name", "")) for entry in entries(scores, "classes")]
-    if not isinstance(counts, list) or not counts or len(counts) != len(names):
+    if not isinstance(given, list) or not given or len(given) != len(names):
         return None
+    counts = np.array(given, dtype=np.int64)
     pairs = _mistakes(counts, names)
     total_classes = len(names)
     if len(names) > MATRIX_LIMIT:
@@ -162,7 +166,7 @@ def confusion(scores: dict[str, Any] | None) -> Confusion | None:
     left = round(max(len(name) for name in shown) * label_px * 0.56) + 22
     paths: dict[tuple[bool, float], list[str]] = {}
     rates = []
-    for row, line in enumerate(counts):
+    for row, line in enumerate(counts.tolist()):
         whole = sum(line)
         for column, value in enumerate(line):
             if not value:
@@ -175,7 +179,7 @@ def confusion(scores: dict[str, Any] | None) -> Confusion | None:
                 rates.append(Rate(x + cell / 2 - 0.5, y + cell / 2 + 3.5, text, opacity > 0.55))
     return Confusion(
         names=tuple(shown),
-        counts=tuple(tuple(line) for line in counts),
+        counts=tuple(tuple(line) for line in counts.tolist()),
         cell=cell,
         left=left,
         label_px=label_px,
@@ -187,27 +191,32 @@ def confusion(scores: dict[str, Any] | None) -> Confusion | None:
     )
 
 
-def _mistakes(counts: list[list[int]], names: list[str]) -> tuple[tuple[str, str, str, str], ...]:
-    wrong = [(n, row, col) for row, line in enumerate(counts) for col, n in enumerate(line) if n and row != col]
-    wrong.sort(key=lambda item: (-item[0], item[1], item[2]))
+def _mistakes(counts: NDArray[np.int64], names: list[str]) -> tuple[tuple[str, str, str, str], ...]:
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSION_LIMIT]
+    cells = [(int(row), int(column)) for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)]
     return tuple(
-        (clip(names[row], 60), clip(names[col], 60), f"{n:,}", share_text(n, sum(counts[row])))
-        for n, row, col in wrong[:CONFUSION_LIMIT]
+        (
+            clip(names[row], 60),
+            clip(names[column], 60),
+            f"{wrong[row, column]:,}",
+            share_text(int(wrong[row, column]), int(counts[row].sum())),
+        )
+        for row, column in cells
+        if wrong[row, column]
     )
 
 
-def _most_mistaken(counts: list[list[int]], names: list[str]) -> tuple[list[list[int]], list[str]]:
+def _most_mistaken(counts: NDArray[np.int64], names: list[str]) -> tuple[NDArray[np.int64], list[str]]:
     """Keep the classes that most mistakes lead to or away from, in class order; sum the others up."""
-    size = len(names)
-    columns = [sum(line) for line in zip(*counts, strict=True)]
-    mistakes = [sum(counts[index]) + columns[index] - 2 * counts[index][index] for index in range(size)]
-    kept = sorted(sorted(range(size), key=lambda index: (-mistakes[index], index))[: MATRIX_LIMIT - 1])
-    others = sorted(set(range(size)) - set(kept))
-    lines = []
-    for group in [*([index] for index in kept), others]:
-        whole = [sum(counts[row][column] for row in group) for column in range(size)]
-        lines.append([*(whole[index] for index in kept), sum(whole[index] for index in others)])
-    return lines, [*(names[index] for index in kept), f"{len(others)} others"]
+    mistakes = counts.sum(0) + counts.sum(1) - 2 * np.diag(counts)
+    kept = np.sort(np.argsort(-mistakes, kind="stable")[: MATRIX_LIMIT - 1])
+    group = np.full(len(counts), len(kept))
+    group[kept] = np.arange(len(kept))
+    summed = np.zeros((MATRIX_LIMIT, MATRIX_LIMIT), np.int64)
+    np.add.at(summed, (group[:, None], group[None, :]), counts)
+    return summed, [*(names[index] for index in kept), f"{len(counts) - len(kept)} others"]
 
 
 def calibration(scores: dict[str, Any] | None) -> CalibrationChart | None:
