@@ -231,7 +231,8 @@ def test_unreadable_images_are_refused_or_left_out_with_a_note(tmp_path):
         evaluate_run(tmp_path / "model", root)
     scores = evaluate_run(tmp_path / "model", root, bad_images="skip")
     assert scores.num_images == 18
-    assert scores.notes == ("1 entries of the data folder were left out when it was indexed.",)
+    (note,) = scores.notes
+    assert note.startswith("Left out of the data folder: 1, the first being cat/broken.png (")
 
 
 def test_unlabelled_images_are_left_out_with_a_note(tmp_path):

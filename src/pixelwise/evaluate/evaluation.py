@@ -268,8 +268,9 @@ def _remarks(
     remarks = []
     if len(labelled) < len(indices):
         remarks.append(f"{len(indices) - len(labelled)} of {len(indices)} images have no label and were left out.")
-    if manifest.skipped:
-        remarks.append(f"{len(manifest.skipped)} entries of the data folder were left out when it was indexed.")
+    if manifest.skipped and manifest is not trained_on:
+        path, reason = manifest.skipped[0]
+        remarks.append(f"Left out of the data folder: {len(manifest.skipped)}, the first being {path} ({reason}).")
     known = 0 if trained_on is None else _known(manifest, labelled, trained_on)
     if known:
         remarks.append(f"The model was trained on {known} of these {len(labelled)} images: the scores flatter it.")
