@@ -19,6 +19,7 @@ from torch import Tensor
 from pixelwise.data.images import read_image
 from pixelwise.data.masks import IGNORE
 from pixelwise.errors import ImageError, PixelwiseError, UsageError
+from pixelwise.metrics import predicted_classes
 from pixelwise.predict.admission import admit
 from pixelwise.predict.placement import place
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
@@ -254,7 +255,7 @@ class Predictor:
         if not self._is_segmentation:
             return ClassPrediction(self.classes, np.ascontiguousarray(values), entry.notes)
         restored = self.model.preprocess.restore_size(values, *entry.original)
-        label_map = torch.from_numpy(restored).argmax(0).to(torch.uint8).numpy()
+        label_map = predicted_classes(torch.from_numpy(restored)[None])[0].numpy()
         if self.model.preprocess.resize == "crop":
             label_map[restored.sum(0) < _SEEN] = IGNORE
         return MaskPrediction(self.classes, label_map, restored if keep else None, entry.notes)
