@@ -79,6 +79,14 @@ class Dataset:
         """Whether decoded samples are kept in memory."""
         return self._cache is not None
 
+    @property
+    def sample_bytes(self) -> int:
+        """Size in bytes of the largest sample as it leaves this data set, its label map included."""
+        heights, widths = self._stored_sizes()
+        size = self.crop or (self.preprocess.size if self._full_resolution else None)
+        pixels = int(np.max(heights * widths, initial=0)) if size is None else size[0] * size[1]
+        return pixels * self._pixel_bytes
+
     def stored(self, position: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
         """Read one sample as it is before augmentation: (H, W, C), and (H, W) or None. Not to be written to."""
         if self._cache is None:
@@ -178,19 +186,25 @@ class Dataset:
             )
         return np.dtype(names[0] if names else "uint8")
 
+    @property
+    def _pixel_bytes(self) -> int:
+        return self.preprocess.channels * self._dtype.itemsize + self._segments
+
+    def _stored_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Heights and widths of the samples before augmentation."""
+        if self.preprocess.size is not None and not self._full_resolution:
+            height, width = self.preprocess.size
+            return np.full(len(self), height, np.int64), np.full(len(self), width, np.int64)
+        heights, widths = (self.manifest.column(name)[self.indices].astype(np.int64) for name in ("height", "width"))
+        return heights, widths
+
     def _make_cache(self, policy: CachePolicy) -> SampleCache | None:
         if policy not in ("auto", "memory", "none"):
             raise UsageError(f"cache={policy!r}", expected="auto, memory or none", do="Choose one of them")
         if policy == "none" or len(self) == 0:
             return None
-        heights, widths = (self.manifest.column(name)[self.indices].astype(np.int64) for name in ("height", "width"))
-        if self.preprocess.size is not None and not self._full_resolution:
-            heights, widths = (
-                np.full_like(heights, self.preprocess.size[0]),
-                np.full_like(widths, self.preprocess.size[1]),
-            )
-        pixel_bytes = self.preprocess.channels * self._dtype.itemsize + self._segments
-        needed_bytes = int((heights * widths).sum()) * pixel_bytes
+        heights, widths = self._stored_sizes()
+        needed_bytes = int((heights * widths).sum()) * self._pixel_bytes
         if policy == "auto" and needed_bytes > CACHE_SHARE * free_memory_bytes():
             return None
         return SampleCache(heights, widths, self.preprocess.channels, self._dtype, with_label_maps=self._segments)

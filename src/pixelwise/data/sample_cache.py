@@ -15,6 +15,7 @@ CachePolicy = Literal["auto", "memory", "none"]
 CACHE_SHARE = 0.25
 """The most of the free memory that ``cache="auto"`` takes."""
 
+_MEMORY_TABLE = "/proc/meminfo"
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
 
 
@@ -102,7 +103,7 @@ def free_memory_bytes() -> int:
 
 def _machine_free_bytes() -> int:
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path(_MEMORY_TABLE).read_text().splitlines()
         table = dict(line.split(":", 1) for line in lines)
         return int(table["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):
