@@ -55,9 +55,9 @@ def write_fashion(out: Path, *, train: int = 8000, test: int = 2000) -> Path:
 def write_nuclei(out: Path) -> Path:
     """Write the nuclei as 16-bit tiles of 128 x 128 with 0/255 masks; return ``out``.
 
-    ``out/images/{train,val,test}/rRcC.png``, ``out/masks/...`` with the same names, and the class table. The right quarter of the picture
-    is the test set and the bottom quarter of the rest the validation set, so that held-out tiles are not scattered
-    between training tiles.
+    ``out/images/{train,val,test}/rRcC.png``, ``out/masks/...`` with the same names, and the class table. The right
+    quarter of the picture is the test set and the bottom quarter of the rest the validation set, so that held-out tiles
+    are not scattered between training tiles.
     """
     image, labels = nuclei()
     masks = np.where(labels > 0, 255, 0).astype(np.uint8)

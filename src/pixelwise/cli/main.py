@@ -1,0 +1,56 @@
+"""The ``pixelwise`` command: one line per subcommand, and what each kind of failure looks like from a shell.
+
+Exit codes: 0 done; 1 ``check`` found errors; 2 the input is at fault; 3 some of many inputs failed; 4 nothing could be
+written; 130 and 143 stopped by Ctrl-C and SIGTERM.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pixelwise.cli.data import check
+from pixelwise.cli.demo import demo
+from pixelwise.cli.nets import nets
+from pixelwise.cli.results import evaluate, predict, report
+from pixelwise.cli.training import resume, train
+from pixelwise.errors import Interrupted, PixelwiseError
+from pixelwise.runtime import wait_passively
+
+app = typer.Typer(
+    name="pixelwise",
+    help="From a folder of images to a model that someone can use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, check, train, resume, evaluate, predict, report, nets):
+    app.command()(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"pixelwise {version('pixelwise')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """From a folder of images to a model that someone can use."""
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code of the outcome."""
+    wait_passively()
+    try:
+        app()
+    except (PixelwiseError, Interrupted) as stop:
+        sys.stderr.write(f"pixelwise: {stop}\n")
+        sys.exit(stop.exit_code)

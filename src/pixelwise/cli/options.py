@@ -1,0 +1,69 @@
+"""Options that several commands share, and how their text becomes values."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pixelwise.errors import UsageError
+
+Data = Annotated[
+    Path, typer.Argument(help="Folder with the data set (see docs/reference/layouts.md).", show_default=False)
+]
+RunFolder = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+KeepMemory = Annotated[
+    bool, typer.Option("--keep-memory/--return-memory", help="Keep freed memory in the process: faster on CPUs.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a field of the recipe or of the network (repeatable)."),
+]
+
+
+def parse_settings(settings: list[str] | None) -> dict[str, str]:
+    """Turn ``["lr=0.1", "padding=valid"]`` into a table.
+
+    Raises:
+        UsageError: an entry without ``=``, or a key given twice.
+
+    """
+    table: dict[str, str] = {}
+    for setting in settings or []:
+        key, separator, value = setting.partition("=")
+        if not separator or not key.strip():
+            raise UsageError(f"--set {setting}", expected="KEY=VALUE", do="For example --set epochs=20")
+        if key.strip() in table:
+            raise UsageError(f"--set {key.strip()} is given twice", do="Give it once")
+        table[key.strip()] = value.strip()
+    return table
+
+
+def parse_batch(text: str) -> int | Literal["auto"]:
+    """Read ``auto`` or a number.
+
+    Raises:
+        UsageError: something else.
+
+    """
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"--batch {text}", expected="a number, or auto", do="For example --batch 16") from None
+
+
+def parse_fractions(text: str) -> tuple[float, float, float]:
+    """Read ``0.8,0.1,0.1``.
+
+    Raises:
+        UsageError: not three numbers.
+
+    """
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--split {text}", expected="three numbers", do="For example --split 0.8,0.1,0.1") from None
+    return train, val, test

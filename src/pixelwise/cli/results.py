@@ -1,0 +1,101 @@
+"""``pixelwise evaluate``, ``predict`` and ``report``: what a finished run is used for."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pixelwise.cli.options import Device, KeepMemory, Quiet, RunFolder
+from pixelwise.errors import Interrupted, UsageError
+
+
+def evaluate(
+    run: RunFolder,
+    data: Annotated[
+        Path | None, typer.Argument(help="Another labelled folder; without one, the run's own held-out split.")
+    ] = None,
+    split: Annotated[
+        Literal["train", "val", "test", "all"] | None,
+        typer.Option(help="Which pictures; by default test, else val, else all."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+    keep_memory: KeepMemory = True,
+    quiet: Quiet = False,
+) -> None:
+    """Score a run's model on labelled pictures, with 95 % intervals."""
+    from pixelwise.cli.progress import progress_bar
+    from pixelwise.evaluate import evaluate_run
+    from pixelwise.runtime import keep_freed_memory
+
+    if keep_memory:
+        keep_freed_memory()
+    with progress_bar("evaluating", quiet=quiet or as_json) as progress:
+        scores = evaluate_run(run, data, split=split, device=device, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(scores.to_json(), indent=1, allow_nan=False))
+    elif not quiet:
+        from pixelwise.cli.scores import print_scores
+
+        print_scores(scores)
+
+
+def predict(
+    run: RunFolder,
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or patterns.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
+    table: Annotated[Literal["csv", "jsonl"], typer.Option("--format", help="Of the table of results.")] = "csv",
+    overlays: Annotated[bool, typer.Option("--overlays", help="Also draw the classes over the pictures.")] = False,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write the probability of every class at every pixel as TIFF.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier prediction.")] = False,
+    device: Device = "auto",
+    keep_memory: KeepMemory = True,
+    quiet: Quiet = False,
+) -> None:
+    """Predict new pictures; one bad file does not stop the others (exit code 3 says that there was one)."""
+    from pixelwise.cli.progress import progress_bar
+    from pixelwise.predict.files import predict_files
+    from pixelwise.predict.predictor import Predictor
+    from pixelwise.runtime import keep_freed_memory
+    from pixelwise.train.signals import StopRequest
+
+    if keep_memory:
+        keep_freed_memory()
+    predictor = Predictor.load(run, device=device)
+    with StopRequest() as stop, progress_bar("predicting", quiet=quiet) as progress:
+        stop.defer()  # the picture at hand is finished, and the table holds every picture that was done
+        summary = predict_files(
+            predictor, inputs, out, fmt=table, overlays=overlays, probabilities=probabilities, overwrite=overwrite,
+            progress=progress, should_stop=lambda: stop.signal_number is not None,
+        )  # fmt: skip
+    for picture, reason in summary.failures:
+        typer.echo(f"pixelwise: {picture}: {reason}", err=True)
+    if not quiet:
+        notes = "".join(f"; {note}: {count}" for note, count in summary.notes.items())
+        typer.echo(f"{summary.predicted} predicted, {len(summary.failures)} failed{notes}. Results: {summary.table}")
+    if stop.signal_number is not None:
+        raise Interrupted(stop.signal_number)
+    raise typer.Exit(summary.exit_code)
+
+
+def report(
+    run: RunFolder,
+    out: Annotated[Path | None, typer.Option(help="The HTML file; by default report.html in the run.")] = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Also write the run's events for TensorBoard into this folder.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Write one self-contained HTML file about a run: data, curves, scores, best and worst predictions."""
+    from pixelwise.report import write_report, write_tensorboard
+
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--out {out}", expected="a file that ends in .html", do=f"For example --out {out}.html")
+    written = write_report(run, out)
+    if tensorboard is not None:
+        write_tensorboard(run, tensorboard)
+    if not quiet:
+        typer.echo(f"Report: {written.resolve().as_uri()}")

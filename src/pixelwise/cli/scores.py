@@ -1,0 +1,25 @@
+"""Scores on the terminal."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from pixelwise.cli.tables import print_table
+
+if TYPE_CHECKING:
+    from pixelwise.evaluate.scores import Scores
+
+_MOST_CLASSES = 100
+
+
+def print_scores(scores: "Scores") -> None:
+    """Print overall scores with their intervals, the table of classes, and what a reader has to know."""
+    split = "all pictures" if scores.split == "all" else f"the {scores.split} split"
+    print_table(("score", "value", "95 % interval", "images"), scores.rows(), title=f"Scores on {split}")
+    headers, rows = scores.class_rows()
+    typer.echo()
+    print_table(headers, rows[:_MOST_CLASSES])
+    if len(rows) > _MOST_CLASSES:
+        typer.echo(f"… and {len(rows) - _MOST_CLASSES} more classes: --json prints all")
+    for note in scores.notes:
+        typer.echo(f"Note: {note}")
