@@ -5,8 +5,10 @@ its Y and X axes are the picture, its sample axis S (or, without one, its channe
 axis (Z, T, pages) counts frames. Further files that an OME description names are never opened.
 """
 
+import io
 import logging
 import math
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -22,7 +24,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _JPEG = 7
-_LOSSLESS = {1, 2, 3, 4, 5, 8, 32773, 32946, 34925, 50000}
+_LOSSLESS = {1, 2, 3, 4, 5, 8, 32773, 32946, 50000}  # none, fax, LZW, deflate, PackBits, Zstandard
 _ALPHA = ((1,), (2,))
 _PREMULTIPLIED = (1,)
 _SMALL_CHUNK = 1 << 24
@@ -60,6 +62,9 @@ class TiffPicture:
     def _header(self) -> Header:
         page, samples = self._page, self._sizes.get(self._channel_axis, 1)
         bits = page.bitspersample
+        if int(page.compression) not in _LOSSLESS | {_JPEG}:  # the rest is rare, and code that nobody needs to expose
+            name = getattr(page.compression, "name", page.compression)
+            raise TruncatedError(f"its compression ({name}) is not read here; save it with LZW or deflate")
         if not isinstance(bits, int):
             raise TruncatedError(f"its channels have different depths {tuple(bits)}")
         mode = self._mode(samples)
@@ -166,6 +171,36 @@ class TiffPicture:
 @contextmanager
 def open_tiff(stream: BinaryIO) -> Iterator[TiffPicture]:
     """Open a TIFF from a seekable stream, which stays open."""
+    _check_chain(stream)
     stream.seek(0)
     with tifffile.TiffFile(stream, name="picture", _multifile=False) as file:
         yield TiffPicture(file)
+
+
+def _check_chain(stream: BinaryIO) -> None:
+    """Follow the chain of pages, so that a ring is refused before tifffile runs around it."""
+    size = stream.seek(0, io.SEEK_END)
+    head = _bytes_at(stream, 0, 16)
+    order = "<" if head[:2] == b"II" else ">"
+    big = head[2:4] in (b"+\0", b"\0+")
+    width, count_format, offset_format = (20, order + "Q", order + "Q") if big else (12, order + "H", order + "I")
+    count_bytes, offset_bytes = struct.calcsize(count_format), struct.calcsize(offset_format)
+    (position,) = struct.unpack_from(offset_format, head, 8 if big else 4)
+    seen: set[int] = set()
+    while 0 < position < size:
+        if position in seen:
+            raise TruncatedError("its pages form a ring")
+        seen.add(position)
+        (count,) = struct.unpack(count_format, _bytes_at(stream, position, count_bytes))
+        after = position + count_bytes + count * width
+        if after + offset_bytes > size:
+            break
+        (position,) = struct.unpack(offset_format, _bytes_at(stream, after, offset_bytes))
+
+
+def _bytes_at(stream: BinaryIO, position: int, count: int) -> bytes:
+    stream.seek(position)
+    found = stream.read(count)
+    if len(found) < count:
+        raise TruncatedError("it ends inside its header")
+    return found
