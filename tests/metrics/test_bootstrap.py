@@ -67,16 +67,20 @@ def test_one_image_has_no_interval():
     assert np.isnan(bounds).all()
 
 
+def test_images_that_all_agree_say_nothing_about_the_next_one():
+    assert np.isnan(bootstrap_interval(table_of(np.ones(6)), share)).all()
+
+
 def test_undefined_resamples_are_left_out():
     table = np.zeros((5, 2))
-    table[0] = [1, 2]  # the class is in one image only: a third of the resamples lack it
+    table[:2] = [[1, 2], [1, 1]]  # the class is in two images only: some resamples lack it
 
     def statistic(sums):
         shares = np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] > 0)
         return np.stack([shares, np.full(len(sums), np.nan)], axis=1)
 
     bounds = bootstrap_interval(table, statistic, resamples=200)
-    np.testing.assert_allclose(bounds[0], [0.5, 0.5])
+    np.testing.assert_allclose(bounds[0], [0.5, 1])
     assert np.isnan(bounds[1]).all()
 
 

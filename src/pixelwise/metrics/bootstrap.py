@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 RESAMPLES = 1000
 LEVEL = 0.95
 _CELLS_AT_ONCE = 1 << 22
+_ROUNDING = 1e-12
 
 
 def bootstrap_interval(
@@ -43,8 +44,9 @@ def bootstrap_interval(
         should_stop: called now and then; raises to end the work.
 
     Returns:
-        (s, 2): lower and upper bounds. Resamples in which a score is undefined are left out of its percentiles; NaN
-        where it is undefined in all of them, or when there is only one image (which says nothing about others).
+        (s, 2): lower and upper bounds. Resamples in which a score is undefined are left out of its percentiles. NaN
+        where it is undefined in all of them, when there is only one image, and where all resamples agree: six right
+        answers out of six do not prove that the seventh is right, though "100 to 100 %" would say so.
 
     """
     n, m = summands.shape
@@ -72,4 +74,5 @@ def _percentiles(scores: Array) -> Array:
     bounds[whole] = np.percentile(scores[:, whole], [tail, 100 - tail], axis=0).T
     for column in np.flatnonzero(~whole & defined.any(0)):
         bounds[column] = np.percentile(scores[defined[:, column], column], [tail, 100 - tail])
+    bounds[bounds[:, 1] - bounds[:, 0] < _ROUNDING] = np.nan
     return bounds
