@@ -45,7 +45,7 @@ def spec(name: str) -> Spec:
     """
     found = _SPECS.get(ALIASES.get(name, name))
     if found is None:
-        hint = suggest(name, (*_SPECS, *ALIASES)) or "`pixelwise nets` lists all of them"
+        hint = suggest(name.lower(), (*_SPECS, *ALIASES)) or "`pixelwise nets` lists all of them"
         raise UsageError(f"there is no network {name!r}", do=hint)
     return found
 

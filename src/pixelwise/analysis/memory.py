@@ -5,6 +5,9 @@ noted. Tensors that share a storage count once; weights are counted apart. So th
 image size.
 """
 
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -18,6 +21,8 @@ from pixelwise.spec import Network
 OptimiserName = Literal["sgd", "adamw"]
 _MOMENTS: dict[OptimiserName, int] = {"sgd": 1, "adamw": 2}
 _FLOAT_BYTES = 4
+_CPU = torch.device("cpu")
+_MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
 def saved_activation_bytes(network: Network, input_shape: tuple[int, int, int, int]) -> int:
@@ -67,8 +72,9 @@ def training_memory(
 def suggest_batch_size(
     network: Network,
     input_size: tuple[int, int, int],
-    budget_bytes: int,
+    budget_bytes: int | None = None,
     *,
+    device: torch.device = _CPU,
     optimiser: OptimiserName = "sgd",
     reserve: float = 0.1,
 ) -> int:
@@ -77,14 +83,19 @@ def suggest_batch_size(
     Args:
         network: any network; it is neither run nor changed.
         input_size: channels, height and width of an image.
-        budget_bytes: memory of the device.
+        budget_bytes: memory that training may use; None: what is free on ``device``.
+        device: where training will run.
         optimiser: see :func:`training_memory`.
         reserve: part of the budget left for what :func:`training_memory` does not count.
 
     Returns:
         Number of images, 0 if not even one fits.
 
+    Raises:
+        SpecError: the network cannot take that size, or the budget or reserve is impossible.
+
     """
+    budget_bytes = free_memory_bytes(device) if budget_bytes is None else budget_bytes
     if budget_bytes < 1 or not 0 <= reserve < 1:
         raise SpecError(
             f"budget_bytes={budget_bytes}, reserve={reserve}",
@@ -95,6 +106,23 @@ def suggest_batch_size(
     two, three = (training_memory(network, (number, *input_size), optimiser=optimiser) for number in (2, 3))
     per_image, fixed = three - two, 3 * two - 2 * three
     return max(0, int((budget_bytes * (1 - reserve) - fixed) // per_image))
+
+
+def free_memory_bytes(device: torch.device) -> int:
+    """Say how much memory is free on a device: of the GPU, or of the computer, its container's limit respected."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    try:
+        lines = dict(line.split(":", 1) for line in _MEMINFO.read_text(encoding="ascii").splitlines())
+        free = int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):  # not Linux: half of what is built in
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
+        limit, used = (int((_CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+        free = min(free, limit - used)
+    return free
 
 
 def _loss(logits: Tensor) -> Tensor:

@@ -54,7 +54,8 @@ def fan_in(layer: Weighted) -> float:
 
 def _weighted(module: nn.Module) -> Iterator[Weighted]:
     for layer in module.modules():
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        # On the meta device there is nothing to draw, and PyTorch would load its compiler for the attempt.
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) and not layer.weight.is_meta:
             yield layer
 
 

@@ -314,7 +314,7 @@ SPECS: tuple[LeNetSpec, ...] = (
         pooling="max",
         convolution_activation="relu",
         hidden_activation="relu",
-        initialisation="he",
+        initialisation="glorot",
         facts=_facts("none: ReLU and maximum pooling, 28x28 padded by 2", 28, 61_706, 416_520),
     ),
     LeNetSpec(

@@ -1,0 +1,86 @@
+"""Every row of the catalogue against tests/fixtures/architectures.json: parameters, multiply-adds, stage shapes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pixelwise import analysis, catalogue
+from pixelwise.spec import Network
+
+VARIANTS = json.loads((Path(__file__).parents[1] / "fixtures" / "architectures.json").read_text())["variants"]
+NOT_IN_THE_SHEET = {"lenet5_relu", "unet_milesial_bilinear", "unet16"}
+LARGEST = {"resnet1202_cifar"}
+
+
+def on_meta(name: str) -> Network:
+    spec = catalogue.spec(name)
+    assert spec.facts is not None
+    with torch.device("meta"):
+        return spec.build(spec.facts.input_size[0], spec.facts.num_classes)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant["name"])
+def test_variant_equals_the_fact_sheet(variant: dict[str, Any]) -> None:
+    network, size = on_meta(variant["name"]), tuple(variant["input"])
+    facts = network.spec.facts
+    assert facts is not None
+    assert (facts.input_size, facts.num_classes) == (size, variant["num_classes"])
+    assert analysis.count_parameters(network) == facts.params == variant["params"]
+    stages = [row for row in analysis.layer_table(network, size) if row.level == "stage"]
+    assert sum(row.macs for row in stages) == facts.macs == variant["macs"]
+    assert sum(row.parameters for row in stages) == facts.params
+    shapes = {row.name: row.output_shape for row in stages}
+    for name, shape in variant["stages"]:
+        ours = shapes[name]
+        assert ours[: len(shape)] == tuple(shape), name
+        assert set(ours[len(shape) :]) <= {1}, name  # the sheet writes 120x1x1 as 120
+    named = [name for name, _ in variant["stages"]]
+    assert [name for name in shapes if name in named] == named
+
+
+def test_the_fact_sheet_covers_the_catalogue() -> None:
+    assert set(catalogue.names()) == {variant["name"] for variant in VARIANTS} | NOT_IN_THE_SHEET
+
+
+@pytest.mark.parametrize("name", [name for name in catalogue.names() if name not in LARGEST])
+def test_macs_equal_pytorchs_own_counter(name: str) -> None:
+    network = on_meta(name).eval()
+    facts = network.spec.facts
+    assert facts is not None
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        logits = network(torch.empty(1, *facts.input_size, device="meta"))
+    rbf = 84 * 10 if name == "lenet5" else 0  # the distances' matrix product, which the sheet leaves out
+    assert counter.get_total_flops() / 2 - rbf == facts.macs
+    assert logits.shape[:2] == (1, facts.num_classes)
+    assert analysis.count_parameters(network) == facts.params
+
+
+@pytest.mark.parametrize("name", [name for name in catalogue.names() if name not in LARGEST])
+def test_features_come_at_the_declared_channels_and_strides(name: str) -> None:
+    network = on_meta(name).eval()
+    facts = network.spec.facts
+    assert facts is not None
+    height, width = facts.input_size[1:]
+    maps = network.features(torch.empty(2, *facts.input_size, device="meta"))
+    assert len(maps) == len(network.stages)
+    for stage, found in zip(network.stages, maps, strict=True):
+        assert found.shape[:2] == (2, stage.channels)
+        if name.startswith(("lenet", "pml")) or name in ("unet", "unet_phseg_v5"):  # unpadded convolutions
+            assert found.shape[2] <= -(-height // stage.stride)
+        else:
+            assert found.shape[2:] == (-(-height // stage.stride), -(-width // stage.stride))
+
+
+@pytest.mark.parametrize("name", [name for name in (*catalogue.names(), *catalogue.ALIASES) if name not in LARGEST])
+def test_any_channels_and_classes_build(name: str) -> None:
+    with torch.device("meta"):
+        network = catalogue.create(name, in_channels=4, num_classes=1)
+    facts = catalogue.spec(name).facts
+    assert facts is not None
+    logits = network.eval()(torch.empty(2, 4, *facts.input_size[1:], device="meta"))
+    assert logits.shape == (2, 1, *logits.shape[2:])

@@ -1,0 +1,81 @@
+"""The same numbers as reference implementations, on weights and an input that a formula gives.
+
+An entry ``key`` of a reference's state, with NumPy's legacy generator seeded by crc32(key): counters are zero; running
+means and biases are 0.1 N(0, 1); running variances and vectors are uniform in 0.5..1.5; other weights are
+N(0, 2 / prod(shape[1:])). The input is N(0, 1) from seed 0. The fixtures hold the references' logits, and the names
+pass through the map that loads published weights.
+"""
+
+import json
+import zlib
+from math import prod, sqrt
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pixelwise import analysis, catalogue
+from pixelwise.weights import load_tensors, load_weights
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "parity"
+TOLERANCE = 1e-4
+
+
+def formula(key: str, shape: list[int]) -> torch.Tensor:
+    stream = np.random.RandomState(zlib.crc32(key.encode()) & 0x7FFFFFFF)
+    if key.endswith("num_batches_tracked"):
+        return torch.zeros(shape, dtype=torch.int64)
+    if key.endswith(("running_mean", "bias")):
+        values = 0.1 * stream.standard_normal(shape)
+    elif key.endswith("running_var") or sum(side > 1 for side in shape) <= 1:
+        values = stream.uniform(0.5, 1.5, shape)
+    else:
+        values = sqrt(2 / prod(shape[1:])) * stream.standard_normal(shape)
+    return torch.from_numpy(values.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_logits_equal_torchvisions(name: str, tmp_path: Path) -> None:
+    fixture = json.loads((FOLDER / f"torchvision-{name}.json").read_text())
+    state = {key: formula(key, shape) for key, shape, _ in fixture["state"]}
+    file = tmp_path / "weights.pth"
+    torch.save(state, file)
+    network = catalogue.create(name, in_channels=3, num_classes=1000, weights=file).eval()
+    assert analysis.count_parameters(network) == fixture["parameters"]
+    x = torch.from_numpy(np.random.RandomState(0).standard_normal(fixture["input"]["shape"]).astype(np.float32))
+    with torch.no_grad():
+        logits = network(x).double()
+    expected = fixture["output"]
+    assert list(logits.shape) == expected["shape"]
+    first = torch.tensor(expected["first"], dtype=torch.float64)
+    assert (logits.flatten()[:16] - first).abs().max() <= TOLERANCE * first.abs().max()
+    assert logits.mean().item() == pytest.approx(expected["mean"], rel=TOLERANCE)
+    assert logits.std().item() == pytest.approx(expected["std"], rel=TOLERANCE)
+    assert logits.norm().item() == pytest.approx(expected["l2"], rel=TOLERANCE)
+    if name == "resnet50":  # the paper's form has the same tensors and other numbers
+        v1 = catalogue.create("resnet50_v1", in_channels=3, num_classes=1000).eval()
+        load_tensors(v1, state, "state")
+        with torch.no_grad():
+            assert (v1(x).double() - logits).norm() > 0.01 * logits.norm()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("depth", "accuracy"), [(20, 91.73), (32, 92.63), (44, 93.10), (56, 93.39)])
+def test_cifar10_published_error(depth: int, accuracy: float, data_folder: Path) -> None:
+    """Published weights reach their published accuracy (akamaster/pytorch_resnet_cifar10) on the 10,000 test images."""
+    files = sorted((data_folder / "weights" / "resnet_cifar10").glob(f"resnet{depth}-*.th"))
+    batch = data_folder / "cifar10" / "cifar-10-batches-bin" / "test_batch.bin"
+    if not files or not batch.is_file():
+        pytest.skip(f"{data_folder} lacks weights/resnet_cifar10/resnet{depth}-*.th or {batch.name}")
+    network = catalogue.create(f"resnet{depth}_cifar", in_channels=3, num_classes=10).eval()
+    load_weights(network, files[0])
+    rows = torch.from_numpy(np.fromfile(batch, np.uint8).reshape(10_000, 3073))
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    right = 0
+    with torch.no_grad():
+        for part in rows.split(500):
+            images = part[:, 1:].reshape(-1, 3, 32, 32).float() / 255
+            right += int((network((images - mean) / std).argmax(1) == part[:, 0]).sum())
+    assert right / 100 == pytest.approx(accuracy, abs=0.05)

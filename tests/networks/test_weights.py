@@ -1,0 +1,202 @@
+"""Weights in, by name: what fits is loaded exactly, everything else is refused and leaves the network alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pixelwise import catalogue
+from pixelwise.errors import WeightsError
+from pixelwise.spec import Network
+from pixelwise.storage.arrays import write_tensors
+from pixelwise.weights import load_tensors, load_weights
+
+
+def cifar(num_classes: int = 10) -> Network:
+    return catalogue.create("resnet20_cifar", in_channels=3, num_classes=num_classes)
+
+
+def same(first: Network, second: Network) -> bool:
+    ours, theirs = first.state_dict(), second.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def as_akamaster(network: Network) -> dict[str, Tensor]:
+    """Write the names of pytorch_resnet_cifar10, by substitutions of their own."""
+    renamed = {}
+    for name, tensor in network.state_dict().items():
+        if "num_batches" in name:
+            continue
+        parts = name.replace("stage", "layer").replace("fc.", "linear.").split(".")
+        if parts[0] == "conv1":
+            parts = ["conv1" if parts[1] == "conv" else "bn1", parts[2]]
+        elif "residual" in parts:
+            number = int(parts[3]) + 1
+            parts = [*parts[:2], f"{'conv' if parts[4] == 'conv' else 'bn'}{number}", parts[5]]
+        renamed["module." + ".".join(parts)] = tensor
+    return renamed
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".th"])
+def test_own_names_round_trip(suffix: str, tmp_path: Path) -> None:
+    first, path = cifar(), tmp_path / f"weights{suffix}"
+    if suffix == ".safetensors":
+        write_tensors(path, first.state_dict(), {})
+    else:
+        torch.save(first.state_dict(), path)
+    second = catalogue.create("resnet20_cifar", in_channels=3, num_classes=10, weights=str(path))
+    assert same(first, second)
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_the_layout_of_published_cifar_weights(wrapped: bool, tmp_path: Path) -> None:
+    first, second = cifar(), cifar()
+    state: dict[str, Any] = as_akamaster(first)
+    assert "module.layer2.0.bn2.running_var" in state
+    torch.save({"state_dict": state, "best_prec1": 91.7} if wrapped else state, tmp_path / "w.th")
+    load_weights(second, tmp_path / "w.th")
+    assert same(first, second)
+
+
+def test_projections_of_torchvision_are_mapped() -> None:
+    network = catalogue.create("resnet18", in_channels=3, num_classes=2)
+    from pixelwise.weights import LAYOUTS
+
+    torchvision = LAYOUTS["resnet"][0]
+    assert torchvision.rename("layer2.0.downsample.0.weight") == "conv3_x.0.shortcut.conv.weight"
+    assert torchvision.rename("layer4.1.bn2.running_mean") == "conv5_x.1.residual.1.norm.running_mean"
+    assert torchvision.rename("layer2.0.downsample.1.bias") in network.state_dict()
+
+
+def test_half_precision_is_widened(tmp_path: Path) -> None:
+    first, second = cifar(), cifar()
+    load_tensors(
+        second, {name: t.half() if t.is_floating_point() else t for name, t in first.state_dict().items()}, "w"
+    )
+    assert second.get_parameter("fc.weight").dtype == torch.float32
+    torch.testing.assert_close(
+        second.get_parameter("fc.weight"), first.get_parameter("fc.weight"), atol=1e-3, rtol=1e-3
+    )
+
+
+def refused(network: Network, tensors: dict[str, Tensor]) -> str:
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsError) as caught:
+        load_tensors(network, tensors, "w.pth")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    return str(caught.value)
+
+
+def test_another_number_of_classes_says_what_to_do() -> None:
+    assert refused(cifar(), cifar(100).state_dict()) == (
+        "w.pth holds weights for 100 classes. expected 10, as the network has. "
+        "Create resnet20_cifar with num_classes=100 to use them."
+    )
+
+
+def test_another_network_is_refused_with_the_first_differences() -> None:
+    message = refused(cifar(), catalogue.create("resnet32_cifar", in_channels=3, num_classes=10).state_dict())
+    assert message.startswith(
+        "w.pth does not fit resnet20_cifar: stage1.3.residual.0.conv.weight is not in the network; "
+        "stage1.3.residual.0.norm.weight is not in the network; "
+    )
+    assert message.endswith(
+        ", and 67 more. expected the 116 tensors of resnet20_cifar for 3 channels. "
+        "Create the network that the weights belong to."
+    )
+
+
+def test_missing_names_and_other_shapes_are_listed() -> None:
+    state = dict(cifar().state_dict())
+    del state["fc.bias"]
+    state["conv1.conv.weight"] = torch.zeros(16, 1, 3, 3)
+    assert refused(cifar(), state) == (
+        "w.pth does not fit resnet20_cifar: fc.bias is missing; conv1.conv.weight is (16, 1, 3, 3), not (16, 3, 3, 3). "
+        "expected the 116 tensors of resnet20_cifar for 3 channels. Create the network that the weights belong to."
+    )
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_values_that_are_no_numbers_are_refused(bad: float) -> None:
+    state = {name: tensor.clone() for name, tensor in cifar().state_dict().items()}
+    state["stage2.0.residual.0.conv.weight"][3, 1, 0, 2] = bad
+    assert refused(cifar(), state) == (
+        "w.pth: stage2.0.residual.0.conv.weight holds values that are no finite numbers. expected finite "
+        "floating-point weights. Take an earlier checkpoint: the training that wrote this one had failed."
+    )
+
+
+def test_whole_numbers_are_no_weights() -> None:
+    state = {name: tensor.to(torch.int64) for name, tensor in cifar().state_dict().items()}
+    assert "conv1.conv.weight holds values that are no finite numbers" in refused(cifar(), state)
+
+
+CONVERT = (
+    "Where the file was made, load it and save only its weights, with "
+    "safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')."
+)
+
+
+class Trap:
+    """An object whose unpickling would run code."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("trap-was-sprung"),)
+
+
+@pytest.mark.parametrize("content", [nn.Linear(1, 1), {"state_dict": Trap()}, Trap()], ids=["module", "inside", "trap"])
+@pytest.mark.parametrize("legacy", [False, True])
+def test_pickled_objects_are_refused_and_not_run(
+    content: object, legacy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "w.pth"
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(WeightsError) as caught:
+        load_weights(cifar(), path)
+    assert str(caught.value) == (
+        f"{path} holds pickled objects besides tensors, which are not loaded: they could run any code. "
+        f"expected tensors by name. {CONVERT}"
+    )
+    assert not (tmp_path / "trap-was-sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "came"),
+    [
+        ([torch.zeros(1)], "{path} holds list, no weights"),
+        ({}, "{path} holds dict, no weights"),
+        (torch.zeros(3), "{path} holds Tensor, no weights"),
+        ({"a": torch.zeros(1), "epoch": 3}, "{path}: epoch is no tensor"),
+    ],
+)
+def test_files_without_weights_are_refused(content: object, came: str, tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    torch.save(content, path)
+    with pytest.raises(WeightsError) as caught:
+        load_weights(cifar(), path)
+    assert str(caught.value) == f"{came.format(path=path)}. expected tensors by name. {CONVERT}"
+
+
+def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    torch.save(cifar().state_dict(), tmp_path / "whole.pth")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:-500])
+    (tmp_path / "text.pth").write_text("<html>not found</html>")
+    (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10")
+    (tmp_path / "weights.h5").write_bytes(b"\x89HDF")
+    expected = {
+        "none.pth": "cannot be read: No such file or directory. expected a file of weights. Check the path.",
+        "cut.pth": "is damaged: PytorchStreamReader failed reading zip archive: failed finding central directory",
+        "text.pth": "was not written by PyTorch. expected a file of weights. Take a fresh copy.",
+        "empty.pt": "was not written by PyTorch. expected a file of weights. Take a fresh copy.",
+        "cut.safetensors": "is damaged: 1 bytes are too few for its header: truncated, or not safetensors.",
+        "none.safetensors": "is missing. expected a safetensors file. Check the path.",
+        "weights.h5": "is no file of weights by its name. expected a name in .safetensors, .pth, .pt, .th.",
+    }
+    for name, message in expected.items():
+        with pytest.raises(WeightsError) as caught:
+            load_weights(cifar(), tmp_path / name)
+        assert str(caught.value).startswith(f"{tmp_path / name} {message}"), name
