@@ -1,0 +1,136 @@
+"""From a run's settings to the objects that train: the same way for a new run and for a resumed one."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from pixelwise import catalogue
+from pixelwise.data.augment import Augment
+from pixelwise.data.dataset import Dataset
+from pixelwise.data.manifest import Manifest
+from pixelwise.data.preprocess import Preprocess
+from pixelwise.errors import WeightsError
+from pixelwise.runs.folder import MODEL_FOLDER, Run, RunConfig
+from pixelwise.runs.journal import Journal
+from pixelwise.runs.model import Model, save_model
+from pixelwise.tasks import task_from_json
+from pixelwise.train.checkpoint import TrainState
+from pixelwise.train.device import Precision, choose_precision
+from pixelwise.train.ema import MovingAverage
+from pixelwise.train.identity import identity_of
+from pixelwise.train.job import Job
+from pixelwise.train.optim import make_optimiser
+from pixelwise.train.progress import Progress
+from pixelwise.train.recipe import Recipe
+from pixelwise.train.settle import sizes, val_batch_size
+from pixelwise.train.signals import StopRequest
+from pixelwise.weights import load_weights
+
+
+def recipe_of(config: RunConfig) -> Recipe:
+    """Return the settled recipe of a run."""
+    return Recipe.from_json({key: value for key, value in config.recipe.items() if key != "name"})
+
+
+def make_state(config: RunConfig, device: torch.device) -> TrainState:
+    """Return the state at step 0: a pure function of the settings.
+
+    Raises:
+        WeightsError: the weights to start from are gone, or are no longer what they were.
+
+    """
+    recipe = recipe_of(config)
+    torch.manual_seed(config.seed)
+    network = catalogue.spec_from_json(config.spec).build(config.in_channels, config.num_classes)
+    if config.init_weights is not None:
+        path = Path(config.init_weights["path"])
+        if weights_digest(path) != config.init_weights["sha256"]:
+            raise WeightsError(f"{path} is not the file that the run was started with", do="Restore it, or train anew")
+        load_weights(network, path)
+    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub
+    optimiser = make_optimiser(recipe, network)
+    average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay is not None else None
+    loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+    return TrainState(network, optimiser, average, loss_sum)
+
+
+def weights_digest(path: Path) -> str:
+    """Return the sha256 of a weights file.
+
+    Raises:
+        WeightsError: it cannot be read.
+
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}", do="Check the path") from None
+
+
+def make_job(run: Run, device: torch.device, *, journal: Journal, progress: Progress, stop: StopRequest) -> Job:
+    """Return everything that the loop needs besides the state."""
+    config, manifest, recipe = run.config, run.manifest, recipe_of(run.config)
+    root = Path(config.data["root"])
+    network = catalogue.spec_from_json(config.spec).build(config.in_channels, config.num_classes)
+    found = sizes(recipe, manifest, network)
+    preprocess = Preprocess.from_json(config.preprocess)
+    # What valid convolutions consume at each side, so that crops can show the picture up to its edges.
+    seen = network.output_size(*found.train)
+    context = ((found.train[0] - seen[0]) // 2, (found.train[1] - seen[1]) // 2)
+    train_set = Dataset(
+        manifest, root, manifest.indices("train"), preprocess,
+        augment=Augment.named(recipe.augment), crop=recipe.crop, seed=config.seed, context=context,
+    )  # fmt: skip
+    held_out = manifest.indices("val")
+    val_set = Dataset(manifest, root, held_out, preprocess, augment=None, crop=found.val_crop, seed=config.seed)
+    precision: Precision = config.precision  # type: ignore[assignment] # checked by choose_precision
+    return Job(
+        folder=run.path,
+        task=task_from_json(config.task),
+        recipe=recipe,
+        epochs=recipe.epochs or 1,
+        train_set=train_set,
+        val_set=val_set if len(held_out) else None,
+        val_batch_size=val_batch_size(recipe, found),
+        preprocess=preprocess,
+        device=device,
+        dtype=choose_precision(precision, device),
+        seed=config.seed,
+        workers=config.workers,
+        identity=identity_of(config),
+        journal=journal,
+        progress=progress,
+        stop=stop,
+        describe_batch=lambda indices: batch_files(manifest, indices),
+        save_best=lambda state: save_model(run.path / MODEL_FOLDER, _model(config, preprocess, state)),
+        checkpoint_seconds=config.checkpoint_seconds,
+        checkpoint_steps=config.checkpoint_steps,
+    )
+
+
+def batch_files(manifest: Manifest, indices: NDArray[Any]) -> Sequence[str]:
+    """Return the file of each sample, with its frame where a file holds several."""
+    samples = [manifest[int(index)] for index in indices]
+    return [sample.path if sample.frame < 0 else f"{sample.path}[{sample.frame}]" for sample in samples]
+
+
+def _model(config: RunConfig, preprocess: Preprocess, state: TrainState) -> Model:
+    task, counters = task_from_json(config.task), state.counters
+    card = {
+        "name": config.name,
+        "created": config.created,
+        "pixelwise": config.pixelwise,
+        "torch": config.torch,
+        "recipe": config.recipe,
+        "seed": config.seed,
+        "data": {key: config.data[key] for key in ("manifest_digest", "layout", "num_samples", "splits")},
+        "classes": list(task.classes),
+        "epoch": counters.epoch,
+        "step": counters.step,
+        "validation": {"metric": task.metric, "value": counters.best},
+    }
+    return Model(state.evaluated, catalogue.spec_from_json(config.spec), task, preprocess, card)

@@ -1,0 +1,150 @@
+"""What a person sees while a run goes on: a bar on a terminal, one line per epoch elsewhere, or nothing."""
+
+import sys
+import time
+from dataclasses import dataclass
+from typing import Protocol, TextIO
+
+from torch import Tensor
+
+_REDRAW_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class EpochLine:
+    """The outcome of an epoch, as it is told."""
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    val_loss: float | None
+    metric: str
+    value: float | None
+    images_per_second: float
+    seconds_left: float
+    is_best: bool
+
+    def __str__(self) -> str:
+        parts = [f"epoch {self.epoch}/{self.epochs}", f"loss {self.train_loss:.4f}"]
+        if self.val_loss is not None:
+            parts.append(f"val loss {self.val_loss:.4f}")
+        if self.value is not None:
+            parts.append(f"{self.metric} {self.value:.4f}{' (best)' if self.is_best else ''}")
+        parts += [f"{self.images_per_second:,.0f} images/s", f"{format_seconds(self.seconds_left)} left"]
+        return "  ".join(parts)
+
+
+class Progress(Protocol):
+    """Told of every batch and every epoch."""
+
+    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor) -> None:
+        """Hear of a batch; ``loss`` may still be on its way on the device, so reading it costs a wait."""
+
+    def epoch(self, line: EpochLine) -> None:
+        """Hear of a finished epoch."""
+
+    def say(self, message: str) -> None:
+        """Hear of something else that a person should know."""
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+
+
+class Silent:
+    """Tells nothing."""
+
+    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor) -> None:
+        """Tell nothing."""
+
+    def epoch(self, line: EpochLine) -> None:
+        """Tell nothing."""
+
+    def say(self, message: str) -> None:
+        """Tell nothing."""
+
+    def close(self) -> None:
+        """Tell nothing."""
+
+
+class Lines(Silent):
+    """Writes one line per epoch."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def epoch(self, line: EpochLine) -> None:
+        """Write the epoch's line."""
+        self.say(str(line))
+
+    def say(self, message: str) -> None:
+        """Write a line."""
+        print(message, file=self._stream, flush=True)
+
+
+class Bar:
+    """Draws a bar with loss, images per second and time left of the epoch, above it the finished epochs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        console = Console(file=stream)
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[metric]}  {task.fields[rate]:,.0f} images/s"),
+            TimeRemainingColumn(),
+        )
+        self._bar = RichProgress(*columns, console=console, auto_refresh=False, transient=True)
+        self._task = self._bar.add_task("", total=None, epoch=1, loss=float("nan"), metric="", rate=0.0)
+        self._bar.start()
+        self._epoch, self._images, self._metric = -1, 0, ""
+        self._began = self._drawn = time.monotonic()
+
+    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor) -> None:
+        """Move the bar, at most four times a second."""
+        now = time.monotonic()
+        if epoch != self._epoch:
+            self._bar.reset(self._task, total=total)
+            self._epoch, self._images, self._began, self._drawn = epoch, 0, now, 0.0
+        self._images += images
+        if now - self._drawn < _REDRAW_SECONDS:
+            return
+        self._drawn = now
+        rate = self._images / max(now - self._began, 1e-6)
+        self._bar.update(
+            self._task, completed=done, epoch=epoch + 1, loss=loss.item(), metric=self._metric, rate=rate, refresh=True
+        )
+
+    def epoch(self, line: EpochLine) -> None:
+        """Write the epoch's line above the bar."""
+        self._metric = "" if line.value is None else f"{line.metric} {line.value:.4f}"
+        self.say(str(line))
+
+    def say(self, message: str) -> None:
+        """Write a line above the bar."""
+        self._bar.console.print(message, highlight=False, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+
+def make_progress(*, is_quiet: bool, stream: TextIO | None = None) -> Progress:
+    """Return a bar when ``stream`` (standard error) is a terminal, else lines; nothing when asked for quiet."""
+    stream = stream or sys.stderr
+    if is_quiet:
+        return Silent()
+    return Bar(stream) if stream.isatty() else Lines(stream)
+
+
+def format_seconds(seconds: float) -> str:
+    """Return a duration as ``42 s``, ``3:20 min`` or ``2:05 h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

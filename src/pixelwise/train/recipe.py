@@ -1,0 +1,146 @@
+"""A recipe: how a network is trained, as frozen data. What the machine decides (device, workers) is not part of it."""
+
+import dataclasses
+import typing
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pixelwise.errors import RecipeError, suggest
+from pixelwise.spec import _coerce, _describe, _readings
+from pixelwise.train.schedule import ScheduleName
+
+OptimiserName = Literal["sgd", "nesterov", "adamw"]
+ResizeName = Literal["auto", "none", "stretch", "crop", "pad"]
+
+AUTO = "auto"
+_PAIRS = ("size", "crop")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """Every choice of a training run. ``None`` and ``"auto"`` are settled from the data when the run starts.
+
+    Raises:
+        RecipeError: values that cannot work, alone or together.
+
+    """
+
+    epochs: int | None = None
+    """Passes over the training pictures; None = enough for 1,000 optimiser steps, at least 5 and at most 300."""
+    batch_size: int = 32
+    """Pictures per forward pass and process."""
+    accumulate: int = 1
+    """Forward passes per optimiser step; the gradient is that of one batch ``accumulate`` times as large."""
+    optimiser: OptimiserName = "adamw"
+    learning_rate: float = 1e-3
+    """The highest rate of the schedule."""
+    momentum: float = 0.9
+    """SGD's momentum; AdamW's first beta."""
+    weight_decay: float = 0.0
+    """SGD: L2 on all parameters, as in the papers. AdamW: decoupled, on weights of two or more dimensions only."""
+    schedule: ScheduleName = "cosine"
+    milestones: tuple[float, ...] = ()
+    """For ``step``: the fractions of the run at which the rate changes, rising."""
+    factors: tuple[float, ...] = ()
+    """For ``step``: what the learning rate is multiplied by from each milestone on (not multiplied up)."""
+    warmup_steps: int = 0
+    """Optimiser steps of linear rise before the schedule."""
+    clip_norm: float | None = None
+    """Largest 2-norm of the gradient of all weights together; None = not clipped."""
+    ema_decay: float | None = None
+    """Keep a moving average of the weights with this decay, evaluate it and save it; None = the weights themselves."""
+    patience: int | None = None
+    """Stop after so many epochs without a better validation metric; None = never."""
+    loss: str = ""
+    """A sum such as ``ce+dice``; empty = the task's default."""
+    label_smoothing: float = 0.0
+    augment: str = AUTO
+    """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "digits" below 33 px."""
+    size: tuple[int, int] | None = None
+    """Height and width that pictures are resized to; one number = square; None = see ``resize``."""
+    resize: ResizeName = "auto"
+    """``auto``: pictures stay as they are where they all have one size that the network takes; other pictures are
+    stretched to ``size``, or without one to the network's own input size (224 x 224 where it has none); masks and
+    their pictures are never resized unless asked."""
+    crop: tuple[int, int] | None = None
+    """Height and width of random training crops; None = whole pictures, or for masks on pictures of unequal size or
+    more than 512 x 512 pixels: 256 x 256, or the smallest sides where these are smaller."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("batch_size", 1), ("accumulate", 1), ("epochs", 1), ("patience", 1), ("warmup_steps", 0)):
+            self._require(name, getattr(self, name) is None or getattr(self, name) >= least, f"at least {least}")
+        self._require("learning_rate", self.learning_rate > 0, "more than 0")
+        self._require("momentum", 0 <= self.momentum < 1, "from 0 up to but not including 1")
+        self._require("momentum", self.optimiser != "nesterov" or self.momentum > 0, "more than 0 for nesterov")
+        self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+        self._require("clip_norm", self.clip_norm is None or self.clip_norm > 0, "more than 0, or none")
+        self._require("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "between 0 and 1, or none")
+        self._require("label_smoothing", 0 <= self.label_smoothing < 1, "from 0 up to but not including 1")
+        for name in _PAIRS:
+            self._require(name, getattr(self, name) is None or min(getattr(self, name)) >= 1, "at least 1 pixel")
+        self._require("size", self.size is None or self.resize != "none", "none where resize=none")
+        rising = list(self.milestones) == sorted(set(self.milestones))
+        within = all(0 <= milestone < 1 for milestone in self.milestones)
+        self._require("milestones", rising and within, "rising fractions of the run, from 0 up to but not including 1")
+        self._require("factors", len(self.factors) == len(self.milestones), "one number for each milestone")
+        is_stepped = self.schedule == "step"
+        self._require("milestones", bool(self.milestones) is is_stepped, "given for schedule=step, and for no other")
+        self._require("warmup_steps", not (self.warmup_steps and self.schedule == "one_cycle"), "0: one_cycle warms up")
+
+    def _require(self, name: str, is_right: bool, expected: str) -> None:
+        if not is_right:
+            raise RecipeError(f"recipe: {name}={_show(getattr(self, name))}", expected=expected, do="Correct the value")
+
+    def override(self, settings: dict[str, str]) -> Self:
+        """Return a copy with other values, given as the command line's text: ``{"epochs": "20", "size": "64,96"}``.
+
+        Raises:
+            RecipeError: an unknown field (with near misses), or a value of the wrong type or range.
+
+        """
+        changes = {key: _read(key, text) for key, text in settings.items()}
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type] # _read has checked the types
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as plain JSON; :meth:`from_json` is the way back."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """Rebuild a recipe from :meth:`to_json`.
+
+        Raises:
+            RecipeError: a field that is unknown or of the wrong type.
+
+        """
+        return cls(**{key: _convert(key, [value], _show(value)) for key, value in fields.items()})  # type: ignore[arg-type]
+
+
+def _hints() -> dict[str, Any]:
+    return typing.get_type_hints(Recipe)
+
+
+def _read(key: str, text: str) -> object:
+    readings = _readings(text)
+    if key in _PAIRS:  # one number stands for a square
+        readings += [(value, value) for value in readings if isinstance(value, int)]
+    return _convert(key, readings, text)
+
+
+def _convert(key: str, readings: list[object], shown: str) -> object:
+    hints = _hints()
+    if key not in hints:
+        raise RecipeError(f"recipe has no field {key!r}", do=suggest(key, hints))
+    for value in readings:
+        with suppress(TypeError):
+            return _coerce(value, hints[key])
+    raise RecipeError(f"recipe: {key}={shown}", expected=_describe(hints[key]), do="Correct the value")
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

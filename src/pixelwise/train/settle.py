@@ -1,0 +1,208 @@
+"""What a recipe leaves open, settled from the data and the network, so that a run records the outcome."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from pixelwise.data.manifest import Manifest
+from pixelwise.errors import DataError, SpecError
+from pixelwise.spec import Network, Spec
+from pixelwise.train.recipe import AUTO, Recipe
+
+DEFAULT_SIZE = (224, 224)
+DEFAULT_CROP = (256, 256)
+LARGEST_WHOLE_PX = 512 * 512
+
+_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 1_000, 5, 300
+_DIGITS_PX = 32
+_LARGEST_VAL_BATCH = 256
+_FEWEST_STEPS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What pictures a network meets during training and validation."""
+
+    picture: tuple[int, int] | None
+    """Size after preprocessing; None = unequal."""
+    train: tuple[int, int]
+    """Size of the training pictures or crops."""
+    val_crop: tuple[int, int] | None
+    """Central crops for validation, where the network cannot take whole pictures."""
+
+
+def settle_channels(manifest: Manifest) -> int:
+    """Return the number of channels that every picture is brought to: grey among colour becomes colour.
+
+    Raises:
+        DataError: other mixtures.
+
+    """
+    found = sorted({int(channels) for channels in np.unique(manifest.column("channels"))})
+    if len(found) == 1:
+        return found[0]
+    if found == [1, 3]:
+        return 3
+    raise DataError(
+        f"The pictures have {' and '.join(map(str, found))} channels",
+        expected="one number of channels, or grey (1) and colour (3) mixed",
+        do="Convert the odd ones; `pixelwise check` lists them",
+    )
+
+
+def settle_recipe(recipe: Recipe, manifest: Manifest, network: Network, *, is_batch_open: bool) -> Recipe:
+    """Fill in what the recipe leaves open: batch no larger than the data, epochs, augmentation, sizes.
+
+    Args:
+        recipe: may have ``None`` and ``"auto"`` fields; of the outcome, ``crop`` and ``size`` may still be None, which
+            then means whole pictures as they are.
+        manifest: with splits.
+        network: may lie on the meta device.
+        is_batch_open: whether the batch may be made smaller than the recipe's, so that small data give at least four
+            steps an epoch.
+
+    Raises:
+        SpecError: the network cannot take the size that is asked for.
+        DataError: there are no training pictures.
+
+    """
+    count = len(manifest.indices("train"))
+    if count == 0:
+        raise DataError("No picture is in the training split", expected="at least one", do="Change the splits")
+    most = max(1, count // _FEWEST_STEPS) if is_batch_open else count
+    recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, most))
+    if recipe.epochs is None:
+        steps = math.ceil(count / (recipe.batch_size * recipe.accumulate))
+        epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, math.ceil(_STEPS / steps)))
+        recipe = dataclasses.replace(recipe, epochs=epochs)
+    recipe = _settle_size(recipe, manifest, network)
+    if recipe.augment == AUTO:
+        recipe = dataclasses.replace(recipe, augment=_augmentation(manifest, sizes(recipe, manifest, network)))
+    sizes(recipe, manifest, network)
+    return recipe
+
+
+def sizes(recipe: Recipe, manifest: Manifest, network: Network) -> Sizes:
+    """Return the sizes that follow from a settled recipe, having checked that the network takes them.
+
+    Raises:
+        SpecError: it does not; says which sizes are legal.
+
+    """
+    picture = recipe.size or common_size(manifest)
+    train = recipe.crop or picture
+    if train is None:
+        raise SpecError(
+            "The pictures differ in size, and neither size nor crop is given",
+            expected="one size for all pictures of a batch",
+            do="Use --set size=224 to resize them or --set crop=224 to cut pieces out of them",
+        )
+    network.check_size(*train)
+    whole_is_legal = picture is None or takes(network, picture)
+    if manifest.task == "segmentation" and picture is None:
+        whole_is_legal = all(takes(network, size) for size in _all_sizes(manifest))
+    return Sizes(picture, train, None if whole_is_legal else train)
+
+
+def val_batch_size(recipe: Recipe, found: Sizes) -> int:
+    """Return how many pictures are validated at once: without gradients, twice the training batch's pixels."""
+    if found.picture is None and found.val_crop is None:
+        return 1
+    height, width = found.val_crop or found.picture or found.train
+    pixels = 2 * recipe.batch_size * found.train[0] * found.train[1]
+    return max(1, min(_LARGEST_VAL_BATCH, pixels // (height * width)))
+
+
+def common_size(manifest: Manifest) -> tuple[int, int] | None:
+    """Return the height and width that all pictures have; None when they differ."""
+    heights, widths = manifest.column("height"), manifest.column("width")
+    if (heights == heights[0]).all() and (widths == widths[0]).all():
+        return int(heights[0]), int(widths[0])
+    return None
+
+
+def takes(network: Network, size: tuple[int, int]) -> bool:
+    """Whether the network can take pictures of this height and width."""
+    try:
+        network.check_size(*size)
+    except SpecError:
+        return False
+    return True
+
+
+def build_on_meta(spec: Spec, in_channels: int, num_outputs: int) -> Network:
+    """Build a network without memory for its weights, to ask it about sizes."""
+    with torch.device("meta"):
+        return spec.build(in_channels, num_outputs)
+
+
+def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe:
+    """Decide ``resize``, ``size`` and ``crop``."""
+    changes: dict[str, Any] = {}
+    common = common_size(manifest)
+    if manifest.task == "segmentation":
+        if recipe.resize == AUTO:
+            changes["resize"] = "none" if recipe.size is None else "stretch"
+        picture = recipe.size or common
+        is_small = picture is not None and math.prod(picture) <= LARGEST_WHOLE_PX and takes(network, picture)
+        if recipe.crop is None and not is_small:
+            changes["crop"] = _legal_crop(network, picture or _smallest_sides(manifest))
+        return dataclasses.replace(recipe, **changes)
+    fits = common is not None and math.prod(common) <= LARGEST_WHOLE_PX and takes(network, common)
+    if recipe.resize == "none" or (recipe.resize == AUTO and recipe.size is None and fits):
+        changes["resize"] = "none"
+    else:
+        changes["resize"] = "stretch" if recipe.resize == AUTO else recipe.resize
+        changes["size"] = recipe.size or (common if fits else _own_size(network.spec))
+    return dataclasses.replace(recipe, **changes)
+
+
+def _smallest_sides(manifest: Manifest) -> tuple[int, int]:
+    return int(manifest.column("height").min()), int(manifest.column("width").min())
+
+
+def _own_size(spec: Spec) -> tuple[int, int]:
+    if spec.fixed_size or spec.facts is None:
+        return spec.fixed_size or DEFAULT_SIZE
+    return spec.facts.input_size[1], spec.facts.input_size[2]
+
+
+def _legal_crop(network: Network, picture: tuple[int, int]) -> tuple[int, int]:
+    wanted = min(picture[0], DEFAULT_CROP[0]), min(picture[1], DEFAULT_CROP[1])
+    return wanted if takes(network, wanted) else network.input_size_for(*wanted)
+
+
+def _augmentation(manifest: Manifest, found: Sizes) -> str:
+    if manifest.task == "segmentation":
+        return "cells"
+    return "digits" if max(found.train) <= _DIGITS_PX else "objects"
+
+
+def _all_sizes(manifest: Manifest) -> set[tuple[int, int]]:
+    pairs = np.unique(np.stack([manifest.column("height"), manifest.column("width")], axis=1), axis=0)
+    return {(int(height), int(width)) for height, width in pairs}
+
+
+def split_counts(manifest: Manifest) -> dict[str, int]:
+    """Return the number of pictures in each split."""
+    return {split: len(manifest.indices(split)) for split in ("train", "val", "test")}
+
+
+def refuse_task(spec: Spec, manifest: Manifest) -> None:
+    """Refuse a network for another task than the data's.
+
+    Raises:
+        SpecError: says what the data hold.
+
+    """
+    if spec.task != manifest.task:
+        held = "classes, not masks" if manifest.task == "classification" else "masks, not one class per picture"
+        raise SpecError(
+            f"{spec.name} is a network for {spec.task}, and the data hold {held}",
+            expected=f"a network for {manifest.task}",
+            do="`pixelwise nets` lists them",
+        )

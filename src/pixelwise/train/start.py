@@ -1,0 +1,288 @@
+"""From a folder of pictures to everything that a run is made of, before its first epoch.
+
+Each fault that can be found early is found here: unreadable data, one class, a network for another task, a size that
+the network cannot take, a missing device, a folder that cannot be written.
+"""
+
+import dataclasses
+import math
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+
+from pixelwise import catalogue
+from pixelwise.analysis import free_memory_bytes, suggest_batch_size
+from pixelwise.data.augment import Augment
+from pixelwise.data.manifest import Manifest, build_manifest
+from pixelwise.data.masks import MaskKind
+from pixelwise.data.preprocess import Preprocess, measure_preprocess
+from pixelwise.data.reading import SampleReader
+from pixelwise.data.split import split_manifest
+from pixelwise.errors import DataError, RecipeError, suggest
+from pixelwise.runs.folder import RunConfig
+from pixelwise.spec import Network, Spec, TaskName
+from pixelwise.tasks import Task, make_task
+from pixelwise.train.assemble import weights_digest
+from pixelwise.train.device import Precision, describe_machine
+from pixelwise.train.recipe import Recipe
+from pixelwise.train.settle import build_on_meta, refuse_task, settle_channels, settle_recipe, sizes, split_counts
+from pixelwise.weights import load_weights
+
+BadImages = Literal["refuse", "skip"]
+ClassWeights = Sequence[float] | Literal["balanced"] | None
+
+CROP_FRACTION = 0.875
+"""Share of the short side that resize=crop keeps: 224 of 256, as usual for ImageNet."""
+
+SMALL_PX = 64
+"""Largest side of pictures that CIFAR's networks suit."""
+_FINDINGS_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataOptions:
+    """How a folder is read and split; recorded in the run, so that resuming reads it the same way."""
+
+    task: TaskName | None = None
+    layout: str | None = None
+    classes: tuple[str, ...] | None = None
+    mask_kind: MaskKind | None = None
+    colours: tuple[tuple[int, int, int], ...] = ()
+    bad_images: BadImages = "refuse"
+    group_by: str | None = None
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as plain JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        """Read what :meth:`to_json` gave."""
+        classes = content["classes"]
+        return cls(**{
+            **content,
+            "classes": None if classes is None else tuple(classes),
+            "colours": tuple((r, g, b) for r, g, b in content["colours"]),
+            "fractions": tuple(content["fractions"]),
+        })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set that was read, checked and split."""
+
+    root: Path
+    options: DataOptions
+    manifest: Manifest
+    findings: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a run records of its data."""
+        return {
+            "root": str(self.root.resolve()),
+            "options": self.options.to_json(),
+            "manifest_digest": self.manifest.digest(),
+            "layout": self.manifest.layout,
+            "num_samples": len(self.manifest),
+            "splits": split_counts(self.manifest),
+            "skipped": [list(pair) for pair in self.manifest.skipped],
+            "findings": list(self.findings),
+        }
+
+
+def read_source(root: Path, options: DataOptions, *, seed: int, should_check: bool) -> Source:
+    """Check, index and split a data set.
+
+    Raises:
+        DataError: the check found errors (the first few are named), or nothing can be trained on.
+
+    """
+    findings: tuple[dict[str, Any], ...] = ()
+    if should_check:
+        from pixelwise.data.check import check_data
+
+        report = check_data(
+            root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
+            colours=options.colours, bad_images=options.bad_images,
+        )  # fmt: skip
+        errors = [finding for finding in report.findings if finding.severity == "error"]
+        if errors:
+            shown = " ".join(f"{finding.message} {finding.fix}" for finding in errors[:_FINDINGS_SHOWN])
+            raise DataError(
+                f"{root} has {len(errors)} error{'s' if len(errors) > 1 else ''}: {shown}",
+                do=f"`pixelwise check {root}` lists everything",
+            )
+        findings = tuple(dataclasses.asdict(finding) for finding in report.findings)
+    return Source(root, options, index_source(root, options, seed=seed), findings)
+
+
+def index_source(root: Path, options: DataOptions, *, seed: int) -> Manifest:
+    """Index and split a data set; the same files give the same manifest."""
+    manifest = build_manifest(
+        root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
+        colours=options.colours, bad_images=options.bad_images,
+    )  # fmt: skip
+    return split_manifest(manifest, fractions=options.fractions, seed=seed, group_by=options.group_by)
+
+
+def choose_spec(spec: Spec | str, recipe: Recipe, settings: dict[str, str]) -> tuple[Spec, Recipe]:
+    """Apply ``--set`` overrides to the network's row and the recipe: every key belongs to one of them.
+
+    Raises:
+        SpecError, RecipeError: an unknown key (with near misses in both), or a value that does not fit.
+
+    """
+    spec = catalogue.spec(spec) if isinstance(spec, str) else spec
+    recipe_fields = {field.name for field in dataclasses.fields(Recipe)}
+    columns = set(spec.columns())
+    unknown = next((key for key in settings if key not in recipe_fields | columns), None)
+    if unknown is not None:
+        raise RecipeError(
+            f"neither the recipe nor {spec.name} has a field {unknown!r}",
+            do=suggest(unknown, recipe_fields | columns) or f"They have {', '.join(sorted(recipe_fields | columns))}",
+        )
+    for_recipe = {key: text for key, text in settings.items() if key in recipe_fields}
+    for_spec = {key: text for key, text in settings.items() if key not in recipe_fields}
+    return spec.override(for_spec), recipe.override(for_recipe)
+
+
+def default_network(manifest: Manifest) -> str:
+    """Return the name of a network that suits data of this kind and size."""
+    if manifest.task == "segmentation":
+        return "unet16"
+    largest = max(int(manifest.column("height").max()), int(manifest.column("width").max()))
+    return "resnet20_cifar" if largest <= SMALL_PX else "resnet18"
+
+
+def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights) -> Task:
+    """Make the task that the data ask for, with the recipe's loss."""
+    weights = balanced_weights(manifest) if class_weights == "balanced" else class_weights
+    return make_task(
+        manifest.task,
+        manifest.classes,
+        loss=recipe.loss,
+        class_weights=None if weights is None else tuple(weights),
+        label_smoothing=recipe.label_smoothing,
+    )
+
+
+def balanced_weights(manifest: Manifest) -> tuple[float, ...]:
+    """Return one weight per class, inverse to its share of the training pictures, with mean 1 over the pictures.
+
+    Raises:
+        DataError: masks, whose pixel counts the manifest does not hold; a class without training pictures.
+
+    """
+    if manifest.task != "classification":
+        raise DataError(
+            "balanced class weights for masks", expected="class folders or labels", do="Give the weights as numbers"
+        )
+    labels = manifest.column("label")[manifest.indices("train")]
+    counts = np.bincount(labels, minlength=len(manifest.classes))
+    if (counts == 0).any():
+        missing = manifest.classes[int(np.argmin(counts))]
+        raise DataError(f"The class {missing!r} has no training pictures", do="Add some, or leave the class out")
+    return tuple(float(weight) for weight in len(labels) / (len(counts) * counts))
+
+
+def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, int], device: torch.device) -> Recipe:
+    """Split the recipe's batch into parts that fit into the device's memory; the gradient's batch stays as large."""
+    optimiser: Literal["sgd", "adamw"] = "adamw" if recipe.optimiser == "adamw" else "sgd"
+    fitting = suggest_batch_size(network, (network.in_channels, *found), free_memory_bytes(device), optimiser=optimiser)
+    if fitting >= recipe.batch_size:
+        return recipe
+    parts = math.ceil(recipe.batch_size / max(1, fitting))
+    size = math.ceil(recipe.batch_size / parts)
+    return dataclasses.replace(recipe, batch_size=size, accumulate=recipe.accumulate * parts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """What the caller of a run decides besides data, network and recipe."""
+
+    name: str
+    recipe_name: str
+    seed: int
+    workers: int
+    device: torch.device
+    precision: Precision
+    deterministic: bool
+    batch: int | Literal["auto"]
+    class_weights: ClassWeights
+    weights: Path | None
+    checkpoint_seconds: float
+    checkpoint_steps: int | None
+
+
+def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> RunConfig:
+    """Settle everything that a run depends on, and refuse what cannot work.
+
+    Raises:
+        DataError, SpecError, RecipeError, UsageError: each says what does not fit.
+
+    """
+    manifest = source.manifest
+    refuse_task(spec, manifest)
+    task = choose_task(recipe, manifest, choices.class_weights)
+    network = build_on_meta(spec, settle_channels(manifest), task.num_outputs)
+    if choices.batch != "auto":
+        recipe = dataclasses.replace(recipe, batch_size=choices.batch)
+    recipe = settle_recipe(recipe, manifest, network, is_batch_open=choices.batch == "auto")
+    Augment.named(recipe.augment)
+    if choices.batch == "auto":
+        recipe = fit_to_memory(recipe, network, sizes(recipe, manifest, network).train, choices.device)
+    preprocess = _preprocess(source, recipe, network.in_channels)
+    return RunConfig(
+        name=choices.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        status="running",
+        pixelwise=version("pixelwise"),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        machine=describe_machine(),
+        command=sys.argv,
+        spec=spec.to_json(),
+        in_channels=network.in_channels,
+        num_classes=network.num_classes,
+        task=task.to_json(),
+        recipe={"name": choices.recipe_name, **recipe.to_json()},
+        preprocess=preprocess.to_json(),
+        seed=choices.seed,
+        workers=choices.workers,
+        device=str(choices.device),
+        threads=torch.get_num_threads(),
+        precision=choices.precision,
+        deterministic=choices.deterministic,
+        checkpoint_seconds=choices.checkpoint_seconds,
+        checkpoint_steps=choices.checkpoint_steps,
+        data=source.to_json(),
+        init_weights=_init_weights(choices.weights, spec, network),
+    )
+
+
+def _preprocess(source: Source, recipe: Recipe, channels: int) -> Preprocess:
+    return measure_preprocess(
+        SampleReader(source.root, source.manifest),
+        source.manifest.indices("train"),
+        channels=channels,
+        resize=recipe.resize,  # type: ignore[arg-type] # settled: no longer auto
+        size=recipe.size,
+        crop_fraction=CROP_FRACTION if recipe.resize == "crop" else 1.0,
+    )
+
+
+def _init_weights(path: Path | None, spec: Spec, network: Network) -> dict[str, Any] | None:
+    """Record the weights to start from, having proved that they fit."""
+    if path is None:
+        return None
+    load_weights(spec.build(network.in_channels, network.num_classes), path)
+    return {"path": str(path.resolve()), "sha256": weights_digest(path)}

@@ -1,0 +1,105 @@
+"""Recipes: the papers' numbers, overrides and the exact words of refusals."""
+
+import dataclasses
+
+import pytest
+
+from pixelwise.errors import RecipeError
+from pixelwise.train.recipe import Recipe
+from pixelwise.train.recipes import RECIPES, make_recipe
+
+
+def test_a_recipe_stays_small():
+    assert len(dataclasses.fields(Recipe)) <= 20
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_round_trips_through_json(name):
+    recipe = make_recipe(name)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert recipe.override({key: _text(value) for key, value in recipe.to_json().items()}) == recipe
+
+
+def _text(value):
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "()"
+    return str(value)
+
+
+def test_the_papers_numbers():
+    cifar, imagenet, unet, lenet = (make_recipe(n) for n in ("resnet_cifar", "resnet_imagenet", "unet", "lenet"))
+    assert (cifar.batch_size, cifar.learning_rate, cifar.momentum, cifar.weight_decay) == (128, 0.1, 0.9, 1e-4)
+    assert cifar.epochs * (50_000 // 128 + 1) == pytest.approx(64_000, rel=0.003)
+    assert imagenet.batch_size * imagenet.accumulate == 256
+    assert (unet.momentum, unet.batch_size, unet.optimiser) == (0.99, 1, "sgd")
+    assert [lenet.learning_rate * f * 0.02 for f in lenet.factors] == pytest.approx([5e-4, 2e-4, 1e-4, 5e-5, 1e-5])
+    assert [m * lenet.epochs for m in lenet.milestones] == pytest.approx([0, 2, 5, 8, 12])
+
+
+def test_resnet110_warms_up_at_a_tenth():
+    recipe = make_recipe("resnet110_cifar")
+    assert recipe.factors[0] * recipe.learning_rate == pytest.approx(0.01)
+    assert recipe.milestones[1] * 64_000 == pytest.approx(400)
+
+
+def test_override_reads_the_command_lines_text():
+    recipe = Recipe().override({
+        "epochs": "7", "learning_rate": "3e-4", "size": "96", "crop": "64,32", "augment": "none", "resize": "pad",
+        "clip_norm": "none", "schedule": "step", "milestones": "0.5,0.75", "factors": "0.1,0.01",
+    })  # fmt: skip
+    assert (recipe.epochs, recipe.learning_rate, recipe.size, recipe.crop) == (7, 3e-4, (96, 96), (64, 32))
+    assert (recipe.augment, recipe.resize, recipe.clip_norm) == ("none", "pad", None)
+    assert (recipe.milestones, recipe.factors) == ((0.5, 0.75), (0.1, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epohcs": "3"}, "recipe has no field 'epohcs'. Did you mean epochs?."),
+        ({"epochs": "many"}, "recipe: epochs=many. expected a whole number or none. Correct the value."),
+        ({"epochs": "0"}, "recipe: epochs=0. expected at least 1. Correct the value."),
+        ({"batch_size": "1.5"}, "recipe: batch_size=1.5. expected a whole number. Correct the value."),
+        (
+            {"optimiser": "adam"},
+            "recipe: optimiser=adam. expected one of sgd, nesterov, adamw. Correct the value.",
+        ),
+        ({"learning_rate": "-1"}, "recipe: learning_rate=-1.0. expected more than 0. Correct the value."),
+        ({"learning_rate": "nan"}, "recipe: learning_rate=nan. expected more than 0. Correct the value."),
+        ({"momentum": "1"}, "recipe: momentum=1.0. expected from 0 up to but not including 1. Correct the value."),
+        (
+            {"schedule": "step"},
+            "recipe: milestones=. expected given for schedule=step, and for no other. Correct the value.",
+        ),
+        (
+            {"schedule": "step", "milestones": "0.5,0.2", "factors": "1,1"},
+            "recipe: milestones=0.5,0.2. expected rising fractions of the run, from 0 up to but not including 1."
+            " Correct the value.",
+        ),
+        (
+            {"schedule": "one_cycle", "warmup_steps": "5"},
+            "recipe: warmup_steps=5. expected 0: one_cycle warms up. Correct the value.",
+        ),
+        ({"size": "0,5"}, "recipe: size=0,5. expected at least 1 pixel. Correct the value."),
+        ({"size": "64", "resize": "none"}, "recipe: size=64,64. expected none where resize=none. Correct the value."),
+    ],
+)
+def test_refusals(settings, message):
+    with pytest.raises(RecipeError) as caught:
+        Recipe().override(settings)
+    assert str(caught.value) == message
+
+
+def test_an_unknown_recipe_names_its_neighbours():
+    with pytest.raises(RecipeError) as caught:
+        make_recipe("resnet_cifer")
+    message = (
+        "'resnet_cifer' is not a recipe. expected the name of a recipe. Did you mean resnet_cifar or resnet110_cifar"
+    )
+    assert str(caught.value).startswith(message)
+
+
+def test_an_unknown_field_in_a_file_is_refused():
+    with pytest.raises(RecipeError, match="recipe has no field 'lr'"):
+        Recipe.from_json({"lr": 0.1})

@@ -1,0 +1,60 @@
+"""Process settings: accepted where there is glibc, and effective only before torch."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from pixelwise import runtime
+
+
+def test_the_wait_policy_is_set_before_torch_and_a_users_choice_stands():
+    code = "import os; from pixelwise import runtime; print(runtime.wait_passively(), os.environ['OMP_WAIT_POLICY'])"
+    for before, after in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        done = subprocess.run([sys.executable, "-c", code], env=before, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["True", after]
+
+
+def test_it_says_when_torch_is_loaded_already(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    assert torch.__version__
+    assert not runtime.wait_passively()
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library has no mallopt")
+def test_glibc_accepts_the_allocator_settings_and_keeps_the_memory():
+    code = """
+import resource, torch
+from pixelwise.runtime import keep_freed_memory
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20): torch.ones(16 << 20)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults(); default = faults()
+assert keep_freed_memory()
+faults(); kept = faults()
+print(default, kept)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    default, kept = map(int, done.stdout.split())
+    assert default > 20 * 100  # 64 MiB each, at least in huge pages
+    assert kept < default / 20
+
+
+def test_other_systems_are_left_as_they_are(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not runtime.keep_freed_memory()
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    assert not runtime.keep_freed_memory()
+
+
+def test_threads_are_set():
+    before = torch.get_num_threads()
+    try:
+        runtime.set_threads(2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
