@@ -165,7 +165,10 @@ def data_pairs(record: Record) -> list[Pair]:
         ]
         if manifest.mask_reading is not None:
             reading = manifest.mask_reading.to_json()
-            pairs += [(f"Masks: {label(key).lower()}", plain(value)) for key, value in reading.items()]
+            told = {
+                key: reading.get(key) for key in ("kind", "ignore", "colours") if reading.get(key) not in (None, [])
+            }
+            pairs += [(f"Masks: {key}", plain(value)) for key, value in told.items()]
     return pairs
 
 
@@ -250,11 +253,8 @@ def origin_pairs(record: Record) -> list[Pair]:
     run = record.run
     keys = ("seed", "deterministic", "device", "precision", "workers", "threads", "pixelwise", "torch", "python")
     pairs = [(label(key), plain(run[key])) for key in keys if key in run]
-    machine = run.get("machine")
-    if isinstance(machine, dict):
-        pairs += [(label(key), plain(value)) for key, value in flatten(machine) if key != "command"]
-    elif machine:
-        pairs.append(("Machine", plain(machine)))
+    machine = section(run, "machine")
+    pairs += [(label(key), plain(value)) for key, value in flatten(machine) if key not in run]
     if record.data.get("manifest_digest"):
         pairs.append(("Data digest", clip(str(record.data["manifest_digest"]))))
     if record.card.get("sha256"):

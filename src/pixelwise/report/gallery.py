@@ -145,12 +145,21 @@ class _Picture:
 
 
 def _choose(samples: list[dict[str, Any]], worst: int, best: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the samples with the lowest and with the highest scores, each extreme first; no sample is in both."""
+    """Return the samples with the lowest and with the highest scores, each extreme first; no sample is in both.
+
+    The best are of different classes, as far as there are enough: the easiest class alone would say little.
+    """
     scored = [sample for sample in samples if math.isfinite(number(sample.get("score")))]
     scored.sort(key=lambda sample: number(sample["score"]))
     low = scored[: min(worst, math.ceil(len(scored) * worst / (worst + best)))]
-    high = scored[len(low) :][-best:]
-    return low, high[::-1]
+    firsts: list[dict[str, Any]] = []
+    others: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for sample in reversed(scored[len(low) :]):
+        truth = str(sample.get("truth"))
+        (others if truth in seen else firsts).append(sample)
+        seen.add(truth)
+    return low, [*firsts, *others][:best]
 
 
 def _reader(record: Record) -> tuple[_Reading | None, str]:
@@ -160,10 +169,7 @@ def _reader(record: Record) -> tuple[_Reading | None, str]:
     if root is None:
         where = clip(str(record.data.get("root", "")))
         return None, f"The pictures are left out: the data folder {where} is not there any more."
-    try:
-        return _Reading(record.manifest, SampleReader(root, record.manifest)), ""
-    except PixelwiseError as error:
-        return None, f"The pictures are left out: {clip(str(error), 400)}"
+    return _Reading(record.manifest, SampleReader(root, record.manifest)), ""
 
 
 def _key(sample: dict[str, Any]) -> tuple[str, int]:

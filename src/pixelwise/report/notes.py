@@ -89,13 +89,21 @@ def _scores(record: Record) -> list[Note]:
         )
     elif record.scores.get("split") in ("train", "all"):
         found.append(Note("warning", "Scored on pictures that were trained on: this says nothing about new ones."))
-    widths = [number(entry.get("high")) - number(entry.get("low")) for entry in entries(record.scores, "scores")[:1]]
-    if isinstance(images, int) and (images < FEW_IMAGES or any(width > WIDE_INTERVAL for width in widths)):
+    metric = main_score(record)
+    width = number(metric.get("high")) - number(metric.get("low"))
+    if isinstance(images, int) and (images < FEW_IMAGES or width > WIDE_INTERVAL):
         text = f"Only {counted(images, 'image')}: wide intervals. Small differences between runs mean nothing here."
-        found.append(Note("warning", text, "Score more pictures."))
+        rough = " From so few, the intervals themselves are rough." if images < FEW_IMAGES else ""
+        found.append(Note("warning", text + rough, "Score more pictures."))
     said = record.scores.get("notes")
     found += [Note("warning", clip(str(text), 400)) for text in said] if isinstance(said, list) else []
     return found + _class_notes(record.scores, record.task)
+
+
+def main_score(record: Record) -> dict[str, Any]:
+    """Return the score that picked the weights, as scores.json holds it; empty when there is none."""
+    metric = (record.scores or {}).get("metric")
+    return next((entry for entry in entries(record.scores, "scores") if entry.get("name") == metric), {})
 
 
 def _class_notes(scores: dict[str, Any], task: str) -> list[Note]:
@@ -117,13 +125,14 @@ def _class_notes(scores: dict[str, Any], task: str) -> list[Note]:
 def _training(record: Record) -> list[Note]:
     epochs, best = record.of("epoch"), best_epoch(record)
     losses = [number(epoch.get("val_loss")) for epoch in epochs]
+    is_best_last = best is not None and best[0] == len(epochs)
     found = []
-    if best and record.run.get("status") == "finished" and len(epochs) > 2 and best[0] == len(epochs):
+    if best and record.run.get("status") == "finished" and len(epochs) > 2 and is_best_last:
         text = f"The best epoch ({best[0]:g}) is the last one: longer training may help."
         found.append(Note("note", text, "Try more epochs, or lower the learning rate to zero at the end."))
     finite = [loss for loss in losses if math.isfinite(loss)]
-    if len(finite) > 3 and finite[-1] > _OVERFIT_RATIO * min(finite) and min(finite) > 0:
-        text = f"The validation loss rose from {min(finite):.3g} to {finite[-1]:.3g} at the end: the network overfits."
+    if len(finite) > 3 and finite[-1] > _OVERFIT_RATIO * min(finite) and min(finite) > 0 and not is_best_last:
+        text = f"The validation loss rose from {min(finite):.3g} to {finite[-1]:.3g} at the end: a sign of overfitting."
         found.append(Note("note", text, "The best weights were kept. Augmentation, weight decay or more data help."))
     stops = [str(event["reason"]) for event in record.of("stop") if event.get("reason")]
     if stops and record.run.get("status") == "finished":
@@ -167,10 +176,8 @@ def lead(record: Record) -> str:
     text = f"{name} trained on {pictures}" + (f" of {clip(where, 60)}" if where else "")
     done = epochs_done(record)
     text += f" for {counted(done, 'epoch')}." if done else "."
-    first = next(
-        (s for s in entries(record.scores, "scores") if s.get("name") == (record.scores or {}).get("metric")), None
-    )
-    if first is None or record.scores is None:
+    first = main_score(record)
+    if not first or record.scores is None:
         return text
     images, unit = record.scores.get("num_images"), str(first.get("unit") or "")
     observed = first.get("n") if isinstance(first.get("n"), int) else None

@@ -13,10 +13,12 @@ PERCENT = "\u00a0%"
 _LABELS = {
     "accuracy": "Accuracy",
     "auc": "AUC",
+    "cpus": "Processor cores",
     "dice": "Dice",
     "ece": "Calibration error (ECE)",
     "ema_decay": "Weight average (EMA) decay",
     "f1": "F1",
+    "gpu": "GPU",
     "high": "Raw value that becomes 1",
     "iou": "IoU",
     "low": "Raw value that becomes 0",
