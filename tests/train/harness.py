@@ -2,9 +2,9 @@
 
 A fork costs milliseconds where a fresh process pays seconds for importing torch. The plan is a list of steps, each with
 ``folder`` and ``data``, and one of ``kill_after_seconds``, ``kill_at_fsync`` (n-th call, before it takes effect),
-``kill_at_rename``, ``signal`` with ``when`` ("train", "eval" or "start") or ``file_limit_bytes``. Printed: one JSON line
-per step with the exit code (negative: killed by that signal), seconds, what was left in the folder, and how many fsyncs
-and renames there were.
+``kill_at_rename``, ``signal`` with ``when`` ("start", "train", "validation", "eval") or ``file_limit_bytes``. The
+output: one JSON line per step with the exit code (negative: killed by that signal), seconds, what was left in
+the folder, and how many fsyncs and renames there were.
 """
 
 import json
@@ -23,8 +23,8 @@ from pixelwise.errors import Interrupted, PixelwiseError
 from pixelwise.train import validation
 
 SETTINGS = {
-    "epochs": "3", "batch_size": "4", "optimiser": "adamw", "ema_decay": "0.9", "schedule": "cosine", "augment": "digits",
-    "hidden": "12,8",
+    "epochs": "3", "batch_size": "4", "optimiser": "adamw", "ema_decay": "0.9", "schedule": "cosine",
+    "augment": "digits", "hidden": "12,8",
 }  # fmt: skip
 calls = {"fsync": 0, "rename": 0}
 
@@ -109,7 +109,9 @@ def main():
             "checkpoints": sorted(path.name for path in Path(step["folder"]).glob("checkpoints/*")),
             "temporaries": len(list(Path(step["folder"]).rglob(".pixelwise-tmp-*"))),
         }
-        print(json.dumps({"code": code, "seconds": seconds, **left, **(json.loads(said) if said else {})}), flush=True)
+        line = {"code": code, "seconds": seconds, **left, **(json.loads(said) if said else {})}
+        sys.stdout.write(json.dumps(line) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

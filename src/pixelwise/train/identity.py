@@ -108,7 +108,7 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = value
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
     return flat
 
 

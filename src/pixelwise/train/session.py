@@ -85,7 +85,8 @@ def train(
         seed: of weights, splits, order, augmentation and dropout.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: auto (bfloat16 on GPUs that have it), float32 or bfloat16.
-        batch: pictures per forward pass; auto = the recipe's, in parts where it does not fit into memory.
+        batch: pictures per forward pass; auto = the recipe's, but at most a quarter of the training pictures, and in
+            accumulated parts where it does not fit into memory.
         workers: processes that prepare batches; 0 = none. The result is the same for any number.
         deterministic: refuse GPU kernels whose results do not repeat bit for bit.
         weights: a file of weights to start from, for exactly this network.
@@ -117,6 +118,8 @@ def train(
         if on_existing == "resume" and (folder / CONFIG_NAME).exists():
             _check_same_request(Run.open(folder).config, spec, recipe_name, seed)
             return resume(folder, settings=_recipe_part(settings), quiet=quiet, keep_memory=keep_memory)
+        if batch == "auto" and "batch_size" in settings:
+            batch = chosen.batch_size  # asked for, so it is not made smaller
         place = choose_own_device(device)
         choose_precision(precision, place)
         _prepare_process(keep_memory=keep_memory, deterministic=deterministic)
