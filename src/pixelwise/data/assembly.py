@@ -134,7 +134,7 @@ def _disagreement(image: FileRecord, mask: FileRecord) -> str:
         return f"a mask of {mask.frames} frames for an image of {image.frames}"
     if (mask.height, mask.width) != (image.height, image.width):
         return f"a mask of {mask.height} x {mask.width} px for an image of {image.height} x {image.width} px"
-    return "" if mask.looks else "is both an image and a mask"
+    return ""
 
 
 def _columns(

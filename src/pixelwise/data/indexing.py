@@ -222,8 +222,8 @@ def _header_and_hash(path: Path, size_bytes: int) -> tuple[ImageInfo, bytes]:
         info = probe(path)
         with path.open("rb") as file:
             start = file.read(_TAIL_BYTES)
-            file.seek(-_TAIL_BYTES, os.SEEK_END)
-            if _seems_cut(info.format, start, file.read(), size_bytes):
+            file.seek(max(0, size_bytes - _TAIL_BYTES))
+            if info.frames == 1 and _seems_cut(info.format, start, file.read(), size_bytes):
                 read_image(path)
         return info, file_sha256(path)
     content = path.read_bytes()

@@ -20,7 +20,7 @@ from pixelwise.data.layouts.class_names import Colour
 from pixelwise.data.layouts.listing import Fault, TaskName
 from pixelwise.data.mask_classes import MaskOptions
 from pixelwise.data.masks import IGNORE, MaskKind, MaskReading
-from pixelwise.data.names import SPLITS
+from pixelwise.data.names import SPLITS, counted
 from pixelwise.data.sample import Sample
 from pixelwise.errors import RunError, UsageError, WeightsError
 from pixelwise.storage.arrays import read_arrays, write_arrays
@@ -28,7 +28,7 @@ from pixelwise.storage.arrays import read_arrays, write_arrays
 __all__ = ["DTYPES", "FORMAT", "BadImages", "Manifest", "Sample", "TaskName", "build_manifest"]
 
 FORMAT: Final = 1
-_KIND: Final = "pixelwise-manifest"
+_FORMAT_KEY: Final = "pixelwise-manifest"  # the only metadata: several would be written in any order
 _SCALARS: Final[Mapping[str, Any]] = {
     "label": np.int32,
     "split": np.uint8,
@@ -146,8 +146,9 @@ class Manifest:
         """Say in a few lines what was found and how it is read."""
         height, width = self.columns["height"], self.columns["width"]
         aim = "of" if self.task == "classification" else "with masks of"
-        images = "1 image" if len(self) == 1 else f"{len(self):,} images"
-        lines = [f"{self.layout}: {images} {aim} {len(self.classes)} classes, {_extent(height, width)}."]
+        lines = [
+            f"{self.layout}: {counted(len(self), 'image')} {aim} {len(self.classes)} classes, {_extent(height, width)}."
+        ]
         counts = np.bincount(self.columns["split"], minlength=len(SPLITS))
         names = ("in no split", *SPLITS[1:])
         lines.append("Splits: " + ", ".join(f"{names[k]} {counts[k]:,}" for k in (1, 2, 3, 0) if counts[k]) + ".")
@@ -191,7 +192,7 @@ class Manifest:
         for name, text in (("path", self.paths), ("mask", self.masks), ("group", self.groups)):
             arrays.update(text.arrays(name))
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-        write_arrays(path, arrays, {"kind": _KIND, "format": str(FORMAT)})
+        write_arrays(path, arrays, {_FORMAT_KEY: str(FORMAT)})
 
     @classmethod
     def load(cls, path: Path) -> "Manifest":
@@ -205,12 +206,11 @@ class Manifest:
             arrays, metadata = read_arrays(path)
         except WeightsError as error:
             raise RunError(error.came, expected="the manifest of a run", do="Restore it from a copy") from None
-        if metadata.get("kind") != _KIND or not metadata.get("format", "").isdecimal():
+        number = metadata.get(_FORMAT_KEY, "")
+        if not number.isdecimal():
             raise RunError(f"{path} is not a manifest", expected="a file that Manifest.save wrote", do="Check the path")
-        if int(metadata["format"]) > FORMAT:
-            raise RunError(
-                f"{path} has format {metadata['format']}", expected=f"at most {FORMAT}", do="Update pixelwise"
-            )
+        if int(number) > FORMAT:
+            raise RunError(f"{path} has format {number}", expected=f"at most {FORMAT}", do="Update pixelwise")
         try:
             return cls._from_arrays(arrays)
         except (ValueError, KeyError, TypeError) as error:

@@ -54,3 +54,8 @@ def some(items: list[str], limit: int = 10) -> str:
     """The first few of many, and how many more there are."""
     rest = len(items) - limit
     return ", ".join(items[:limit]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: ``1 image``, ``2,000 images``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

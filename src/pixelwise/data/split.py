@@ -17,7 +17,7 @@ from scipy.sparse import csr_array
 
 from pixelwise.data.grouping import Codes, atoms, group_codes
 from pixelwise.data.manifest import Manifest
-from pixelwise.data.names import SPLITS
+from pixelwise.data.names import SPLITS, counted
 from pixelwise.errors import DataError, UsageError
 
 TRAIN: Final = 1
@@ -181,12 +181,12 @@ class _Division:
         codes[self.pool] = where[of_sample]
 
     def _too_few(self, num_atoms: int) -> DataError:
-        images = "1 image" if len(self.pool) == 1 else f"{len(self.pool):,} images"
-        several = "s" if num_atoms > 1 else ""
-        parts = f" in {num_atoms:,} inseparable group{several}" if num_atoms != len(self.pool) else ""
+        images = counted(len(self.pool), "image")
+        if num_atoms != len(self.pool):
+            images += f" in {counted(num_atoms, 'inseparable group')}"
         wanted = [SPLITS[code] for code in (np.flatnonzero(self.target) + 1).tolist()]
         return DataError(
-            f"{images}{parts} cannot be divided into {', '.join(wanted)} with every class in train",
+            f"{images} cannot be divided into {', '.join(wanted)} with every class in train",
             expected="at least one for each split besides one of each class for train",
             do="Add images, group less coarsely, or give a split the fraction 0",
         )

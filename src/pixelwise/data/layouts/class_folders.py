@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from pixelwise.data.layouts.listing import Fault, Listing, is_image
 from pixelwise.data.layouts.tree import Tree
-from pixelwise.data.names import SPLITS, natural_key, show_path, some, split_code
+from pixelwise.data.names import SPLITS, counted, natural_key, show_path, some, split_code
 from pixelwise.errors import DataError, suggest
 
 NAME = "class-folders"
@@ -91,8 +91,10 @@ def _sort(tree: Tree) -> _Folders:
         else:
             found.rows.append((path, show_path(parts[0]), 0))
     for name, count in unlabelled.items():
-        found.skipped.append((show_path(name), f"{count:,} images that lie in no class folder"))
-        found.notes.append(f"{name}/ holds {count:,} images without class folders: left out.")
+        found.skipped.append(
+            (show_path(name), f"{counted(count, 'image')} that lie{'s' if count == 1 else ''} in no class folder")
+        )
+        found.notes.append(f"{name}/ holds {counted(count, 'image')} without class folders: left out.")
     return found
 
 

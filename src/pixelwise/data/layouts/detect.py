@@ -6,7 +6,7 @@ from pixelwise.data import cifar, idx
 from pixelwise.data.layouts import class_folders, pairs, table
 from pixelwise.data.layouts.listing import LAYOUTS, Listing, TaskName, count_kinds, is_image, suffix
 from pixelwise.data.layouts.tree import Tree
-from pixelwise.data.names import show_path, some
+from pixelwise.data.names import counted, show_path, some
 from pixelwise.errors import DataError, UsageError, suggest
 
 Found = Listing | idx.IdxFiles | cifar.Batches
@@ -96,7 +96,7 @@ def _looked_for(tree: Tree, task: TaskName | None, classes: tuple[str, ...] | No
         found.append(listed)
     if paired is not None:
         found.append(paired)
-    elif not found or class_folders.looks_like(tree):
+    elif not found or (class_folders.looks_like(tree) and not (listed and listed.masks)):
         in_folders = class_folders.find(tree, classes=classes)
         found.extend([in_folders] if in_folders else [])
     fitting = [entry for entry in found if task in (None, _task(entry))]
@@ -140,7 +140,7 @@ def _seen(tree: Tree) -> str:
     pictures = sum(map(is_image, tree.files))
     tops = sorted({path.split("/", 1)[0] + "/" for path in tree.files if "/" in path})
     where = f" in {some([show_path(name) for name in tops], 5)}" if tops else ""
-    return f"{pictures:,} images among {len(tree.files):,} files ({count_kinds(tree.files)}){where}"
+    return f"{counted(pictures, 'image')} among {counted(len(tree.files), 'file')} ({count_kinds(tree.files)}){where}"
 
 
 def _unknown(tree: Tree) -> DataError:
@@ -155,9 +155,8 @@ def _hint(tree: Tree) -> str:
     pictures = [path for path in tree.files if is_image(path)]
     outside = [path for path, reason in tree.skipped if reason.startswith("a link out")]
     if not pictures and outside:
-        return (
-            f"{len(outside):,} links lead out of the folder and are not followed ({some(outside, 3)}): copy the files"
-        )
+        lead = "1 link leads" if len(outside) == 1 else f"{len(outside):,} links lead"
+        return f"{lead} out of the folder, not followed ({some(outside, 3)}): copy the files"
     archives = [path for path in tree.files if path.lower().endswith(_ARCHIVES)]
     if not pictures and archives:
         return f"Unpack {show_path(archives[0])} first"

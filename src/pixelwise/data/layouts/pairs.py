@@ -13,7 +13,7 @@ from typing import Final
 
 from pixelwise.data.layouts.listing import Fault, Listing, is_image, stem
 from pixelwise.data.layouts.tree import Tree
-from pixelwise.data.names import SPLITS, show_path, split_code
+from pixelwise.data.names import SPLITS, counted, show_path, split_code
 
 NAME = "images-and-masks"
 
@@ -145,4 +145,4 @@ def _place_orphans(listing: Listing, orphans: list[_Coded]) -> None:
         else:
             listing.faults.append((show_path(path), "an image without mask"))
     for code, count in hidden.items():
-        listing.notes.append(f"{count:,} images of the split '{SPLITS[code]}' have no masks: left out.")
+        listing.notes.append(f"The split '{SPLITS[code]}' has no masks: {counted(count, 'image')} left out.")

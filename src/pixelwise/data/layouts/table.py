@@ -10,7 +10,7 @@ from typing import Final
 
 from pixelwise.data.layouts.listing import Fault, Listing, TaskName, stem, suffix
 from pixelwise.data.layouts.tree import Tree
-from pixelwise.data.names import natural_key, show_path, some, split_code
+from pixelwise.data.names import counted, natural_key, show_path, some, split_code
 from pixelwise.errors import DataError
 
 NAME = "table"
@@ -256,12 +256,12 @@ class _FileFinder:
         return f"{show_path(cell) or 'an empty path'} is not there"
 
     def notes(self) -> list[str]:
-        return [f"{self.by_bare_name:,} files were found by name alone."] if self.by_bare_name else []
+        return [f"Found by name alone: {counted(self.by_bare_name, 'file')}."] if self.by_bare_name else []
 
 
 def _note(table: Table) -> str:
     delimiter = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}[table.delimiter]
-    return f"{show_path(table.name)}: {len(table.rows):,} rows, {delimiter}, {table.encoding}."
+    return f"{show_path(table.name)}: {counted(len(table.rows), 'row')}, {delimiter}, {table.encoding}."
 
 
 def _with_labels(tree: Tree, listing: Listing, labels: list[str], classes: tuple[str, ...] | None) -> Listing:
