@@ -55,14 +55,16 @@ _RESIDUAL_RULES = (
     (r"\.(downsample|shortcut)\.0\.", ".shortcut.conv."),
     (r"\.(downsample|shortcut)\.1\.", ".shortcut.norm."),
 )
+_PARALLEL_RULE = (r"^module\.", "")  # DataParallel's prefix
 _STEM_RULES = ((r"^conv1\.", "conv1.conv."), (r"^bn1\.", "conv1.norm."))
 
 LAYOUTS: dict[str, tuple[Layout, ...]] = {
     "resnet": (
         Layout(
             source="torchvision",
-            marker=r"^layer1\.0\.conv1\.weight$",
+            marker=r"^(module\.)?layer1\.0\.conv1\.weight$",
             rules=(
+                _PARALLEL_RULE,
                 *_RESIDUAL_RULES,
                 *_STEM_RULES,
                 (r"^layer1\.", "conv2_x."),
@@ -75,7 +77,7 @@ LAYOUTS: dict[str, tuple[Layout, ...]] = {
             source="akamaster/pytorch_resnet_cifar10",
             marker=r"^(module\.)?linear\.weight$",
             rules=(
-                (r"^module\.", ""),
+                _PARALLEL_RULE,
                 *_RESIDUAL_RULES,
                 *_STEM_RULES,
                 (r"^layer([123])\.", r"stage\1."),

@@ -11,7 +11,7 @@ from pixelwise import catalogue
 from pixelwise.errors import WeightsError
 from pixelwise.spec import Network
 from pixelwise.storage.arrays import write_tensors
-from pixelwise.weights import load_tensors, load_weights
+from pixelwise.weights import LAYOUTS, load_tensors, load_weights
 
 
 def cifar(num_classes: int = 10) -> Network:
@@ -62,11 +62,10 @@ def test_the_layout_of_published_cifar_weights(wrapped: bool, tmp_path: Path) ->
 
 def test_projections_of_torchvision_are_mapped() -> None:
     network = catalogue.create("resnet18", in_channels=3, num_classes=2)
-    from pixelwise.weights import LAYOUTS
-
     torchvision = LAYOUTS["resnet"][0]
     assert torchvision.rename("layer2.0.downsample.0.weight") == "conv3_x.0.shortcut.conv.weight"
     assert torchvision.rename("layer4.1.bn2.running_mean") == "conv5_x.1.residual.1.norm.running_mean"
+    assert torchvision.rename("module.layer1.0.conv3.weight") == "conv2_x.0.residual.2.conv.weight"
     assert torchvision.rename("layer2.0.downsample.1.bias") in network.state_dict()
 
 

@@ -256,14 +256,9 @@ class LeNet(Network):
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the maps of S2 (N, 6, H/2, W/2) and S4 (N, 16, H/4, W/4), less the unpadded borders."""
         self.check_input(x)
-        maps = []
-        for name, row in self.named_children():
-            x = row(x)
-            if name.startswith("S"):
-                maps.append(x)
-            if len(maps) == 2:
-                break
-        return maps
+        c1, s2, c3, s4 = list(self.children())[:4]
+        first = s2(c1(x))
+        return [first, s4(c3(first))]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
