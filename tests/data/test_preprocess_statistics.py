@@ -108,7 +108,8 @@ def test_grey_and_colour_pictures_are_brought_to_the_same_channels():
         ([np.zeros((3, 3, 1), np.uint16)], DataError, "Every pixel of the 1 measured training pictures has the value "
          "0. expected pictures that show something. Check the data, or declare the value range."),
         ([np.ones((3, 3, 1), np.uint8), np.ones((3, 3, 1), np.uint16)], DataError, "The picture with index 1 has "
-         "values of type uint16, others uint8. expected one type in the whole data set. Convert the pictures to one type."),
+         "values of type uint16, others uint8. expected one type in the whole data set. "
+         "Convert the pictures to one type."),
         ([np.full((3, 3, 1), np.nan, np.float32)], ImageError, "The picture with index 0 holds NaN or infinity. "
          "expected finite values. Correct or remove it."),
         ([np.ones((3, 3, 4), np.uint8)], ImageError, "The picture with index 0 has 4 channels. expected 1 channel. "

@@ -60,7 +60,8 @@ class Warp:
     lattice: NDArray[np.float64] | None = None
     """L, (n, n, 2): displacement (row, column) of each node in source pixels; n >= 2."""
     frame: tuple[int, int, int, int] = (0, 0, 1, 1)
-    """Top, left, height, width in output pixels of the frame whose corner pixels are the lattice's corner nodes."""
+    """Top, left, height, width in output pixels of the frame whose corner pixels are the lattice's corner nodes; where
+    there is a lattice, the frame covers the output."""
     border: Border = "mirror"
 
     def positions(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -74,7 +75,7 @@ class Warp:
             factor[:, nodes] = 1
             factor[:, nodes + 1] = np.arange(steps)
             if nodes:
-                factor[:, :nodes] = _frame_weights(steps, start, length, nodes)
+                factor[:, :nodes] = _frame_weights(length, nodes)[-start : steps - start]
         core = np.zeros((2, nodes + 2, nodes + 2))
         if self.lattice is not None:
             core[:, :nodes, :nodes] = self.lattice.transpose(2, 0, 1)
@@ -258,11 +259,10 @@ def lattice_weights(positions: NDArray[np.float64], nodes: int) -> NDArray[np.fl
     return inner
 
 
-@lru_cache(maxsize=256)
-def _frame_weights(steps: int, start: int, length: int, nodes: int) -> NDArray[np.float64]:
-    """Weights of pixels 0 .. steps - 1, when the lattice spans pixels ``start`` .. ``start + length - 1``."""
-    positions = np.arange(-start, steps - start, dtype=np.float64) * ((nodes - 1) / max(length - 1, 1))
-    weights = lattice_weights(positions, nodes)
+@lru_cache(maxsize=64)
+def _frame_weights(length: int, nodes: int) -> NDArray[np.float64]:
+    """Weights of pixels 0 .. length - 1, when the lattice's outermost nodes are the first and the last of them."""
+    weights = lattice_weights(np.arange(length, dtype=np.float64) * ((nodes - 1) / max(length - 1, 1)), nodes)
     weights.setflags(write=False)
     return weights
 
