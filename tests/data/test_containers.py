@@ -68,7 +68,7 @@ def test_idx_class_names(tmp_path: Path) -> None:
     manifest = build_manifest(tmp_path)
     assert manifest.classes == ("x", "y", "z")
     assert manifest.notes == ("Class names come from classes.txt.",)
-    with pytest.raises(DataError, match=r"its labels run from 0 to 2\. expected 0 to 1 for 2 class names"):
+    with pytest.raises(DataError, match=r"its labels run from 0 to 2\. Expected 0 to 1 for 2 class names"):
         build_manifest(tmp_path, classes=("a", "b"))
 
 
@@ -106,24 +106,24 @@ SOUND = idx_bytes(np.zeros((12, 5, 4), np.uint8))
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        (IMAGES, b"", "does not begin as an IDX file. expected two zero bytes, a type and 1 to 4 dimensions"),
-        (IMAGES, SOUND[:7], "ends inside its header. expected a whole file"),
-        (IMAGES, SOUND[:-1], "holds 239 bytes of values. expected 240 for the shape (12, 5, 4)"),
-        (IMAGES, SOUND + b"x", "holds 241 bytes of values. expected 240 for the shape (12, 5, 4)"),
+        (IMAGES, b"", "does not begin as an IDX file. Expected two zero bytes, a type and 1 to 4 dimensions"),
+        (IMAGES, SOUND[:7], "ends inside its header. Expected a whole file"),
+        (IMAGES, SOUND[:-1], "holds 239 bytes of values. Expected 240 for the shape (12, 5, 4)"),
+        (IMAGES, SOUND + b"x", "holds 241 bytes of values. Expected 240 for the shape (12, 5, 4)"),
         (
             IMAGES,
             struct.pack(">BBBB3I", 0, 0, 8, 3, 2**31, 2**31, 9),
-            "declares 41,505,174,165,846,491,136 bytes. expected at most 17,179,869,184",
+            "declares 41,505,174,165,846,491,136 bytes. Expected at most 17,179,869,184",
         ),
         (
             IMAGES,
             idx_bytes(np.zeros((12, 5), np.uint8)),
-            "holds values of type 0x08 and shape (12, 5). expected unsigned bytes, (N, H, W)",
+            "holds values of type 0x08 and shape (12, 5). Expected unsigned bytes, (N, H, W)",
         ),
         (
             LABELS,
             idx_bytes(np.zeros((12, 1), np.uint8)),
-            "holds values of type 0x08 and shape (12, 1). expected integers, (N,)",
+            "holds values of type 0x08 and shape (12, 1). Expected integers, (N,)",
         ),
     ],
 )
@@ -140,8 +140,8 @@ def test_damaged_gzip(tmp_path: Path) -> None:
     sound = path.read_bytes()
     for content, message in (
         (sound[:40], "cannot be unpacked"),
-        (gzip.compress(SOUND[:-1]), "holds 239 bytes of values. expected 240"),
-        (gzip.compress(SOUND + bytes(10_000)), "holds more than 240 bytes of values. expected 240"),
+        (gzip.compress(SOUND[:-1]), "holds 239 bytes of values. Expected 240"),
+        (gzip.compress(SOUND + bytes(10_000)), "holds more than 240 bytes of values. Expected 240"),
     ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=re.escape(message)):
@@ -196,10 +196,10 @@ def test_cifar_class_names(tmp_path: Path) -> None:
     (tmp_path / "batches.meta.txt").write_text("\n".join(names) + "\n\n")
     assert build_manifest(tmp_path).classes == tuple(names)
     assert build_manifest(tmp_path, classes=tuple("abcdefghij")).classes == tuple("abcdefghij")
-    with pytest.raises(DataError, match=r"^2 class names for CIFAR-10\. expected 10\. Give all\.$"):
+    with pytest.raises(DataError, match=r"^2 class names for CIFAR-10\. Expected 10\. Give all\.$"):
         build_manifest(tmp_path, classes=("a", "b"))
     (tmp_path / "batches.meta.txt").write_text("a\nb\n")
-    with pytest.raises(DataError, match=r"batches\.meta\.txt names 2 classes\. expected 10 names, one a line"):
+    with pytest.raises(DataError, match=r"batches\.meta\.txt names 2 classes\. Expected 10 names, one a line"):
         build_manifest(tmp_path)
 
 
@@ -207,16 +207,16 @@ def test_damaged_cifar(tmp_path: Path) -> None:
     write_cifar(tmp_path)
     path = tmp_path / "data_batch_1.bin"
     path.write_bytes(bytes(3072))
-    message = f"{path} has 3,072 bytes. expected a multiple of 3,073, the size of one CIFAR-10 record. "
+    message = f"{path} has 3,072 bytes. Expected a multiple of 3,073, the size of one CIFAR-10 record. "
     with pytest.raises(DataError, match=re.escape(message)):
         build_manifest(tmp_path)
     path.write_bytes(b"\x0a" + bytes(3072))
-    message = f"{path}: picture 0 has the label 10. expected 0 to 9 for CIFAR-10. Bring the file again."
+    message = f"{path}: picture 0 has the label 10. Expected 0 to 9 for CIFAR-10. Bring the file again."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         build_manifest(tmp_path)
     path.unlink()
     write_cifar(tmp_path / "more")
-    with pytest.raises(DataError, match=r"holds CIFAR-10 batches in 2 folders\. expected one"):
+    with pytest.raises(DataError, match=r"holds CIFAR-10 batches in 2 folders\. Expected one"):
         build_manifest(tmp_path)
 
 
@@ -237,7 +237,7 @@ def test_pickled_batches_are_refused_unopened(
     for name in names:
         (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
     message = (
-        f"{tmp_path} holds the pickled batches of {variant}; reading a pickle can run any code. expected the binary "
+        f"{tmp_path} holds the pickled batches of {variant}; reading a pickle can run any code. Expected the binary "
         f"version. Download https://www.cs.toronto.edu/~kriz/{archive}.tar.gz and unpack it."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):

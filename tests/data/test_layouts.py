@@ -19,7 +19,7 @@ from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.names import natural_key, show_path, some, split_code
 from pixelwise.errors import DataError, UsageError
 
-READABLE = "expected readable images, each with its label or mask"
+READABLE = "Expected readable images, each with its label or mask"
 MEND = 'Mend or remove them, or leave them out with bad_images="skip" (--bad-images skip).'
 
 
@@ -100,16 +100,16 @@ def test_class_folders_with_a_given_table(tmp_path: Path) -> None:
     assert sorted(set(manifest.column("label").tolist())) == [0, 2]
     refuses(
         tmp_path,
-        f"{tmp_path} holds the folders b, which are not among the classes. expected folders named a, bb. Did you "
-        "mean bb?.",
+        f"{tmp_path} holds the folders b, which are not among the classes. Expected folders named a, bb. Did you "
+        "mean bb?",
         classes=("a", "bb"),
     )
-    refuses(tmp_path, "The class table names a class twice. expected one name for each class.", classes=("a", "a"))
+    refuses(tmp_path, "The class table names a class twice. Expected one name for each class.", classes=("a", "a"))
 
 
 def test_one_class_is_refused_with_a_hint_where_the_folder_is_one_too_high(tmp_path: Path) -> None:
     class_folders(tmp_path, ("cat",))
-    expected = "expected at least two class folders"
+    expected = "Expected at least two class folders"
     refuses(
         tmp_path,
         f"{tmp_path} holds images of one class only ('cat'). {expected}. Add a folder for each further class.",
@@ -142,7 +142,7 @@ def test_a_class_whose_images_are_all_bad_leaves_the_table(tmp_path: Path) -> No
     (tmp_path / "a" / "1.png").write_bytes(b"")
     refuses(
         tmp_path,
-        f"{tmp_path} holds usable images of one class only ('c'). expected at least two classes. Mend the images of "
+        f"{tmp_path} holds usable images of one class only ('c'). Expected at least two classes. Mend the images of "
         "the others.",
         bad_images="skip",
     )
@@ -153,7 +153,7 @@ def test_classes_that_train_lacks(tmp_path: Path) -> None:
     class_folders(tmp_path / "test", ("a", "B"))
     refuses(
         tmp_path,
-        f"{tmp_path}: test holds classes that train lacks: B. expected every class among the training images. "
+        f"{tmp_path}: test holds classes that train lacks: B. Expected every class among the training images. "
         "Check the folders' spelling, or add training images of these classes.",
     )
 
@@ -163,7 +163,7 @@ def test_split_folders_beside_class_folders(tmp_path: Path) -> None:
     class_folders(tmp_path, ("c",))
     refuses(
         tmp_path,
-        f"{tmp_path} holds split folders (train) beside others (c). expected either train/CLASS, val/CLASS, "
+        f"{tmp_path} holds split folders (train) beside others (c). Expected either train/CLASS, val/CLASS, "
         "test/CLASS, or CLASS folders alone. Move the folders so that one rule fits all.",
     )
 
@@ -310,7 +310,7 @@ def test_a_stack_without_labels_and_a_stack_of_another_length(tmp_path: Path) ->
 def test_layout_stack_without_stack(tmp_path: Path) -> None:
     refuses(
         pairs(tmp_path),
-        f"{tmp_path} holds no multi-page TIFF. expected {LAYOUTS['stack']}. Leave the layout out.",
+        f"{tmp_path} holds no multi-page TIFF. Expected {LAYOUTS['stack']}. Leave the layout out.",
         layout="stack",
     )
 
@@ -355,7 +355,7 @@ def test_several_layouts_in_one_folder(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("path,label\ncat/0.png,x\ndog/0.png,y\n")
     refuses(
         tmp_path,
-        f'{tmp_path} can be read in 2 ways: table, class-folders. expected one layout. Choose one, layout="table" '
+        f'{tmp_path} can be read in 2 ways: table, class-folders. Expected one layout. Choose one, layout="table" '
         "(--layout table), or give the folder of one data set.",
     )
     assert index(tmp_path, layout="table").classes == ("x", "y")
@@ -375,13 +375,13 @@ def test_a_layout_that_cannot_serve_the_task(tmp_path: Path) -> None:
     refuses(
         class_folders(tmp_path / "a"),
         f"{tmp_path / 'a'} holds the layout 'class-folders', which serves classification; segmentation needs masks. "
-        f'expected {LAYOUTS["images-and-masks"]}. Choose task="classification", or add what is missing.',
+        f'Expected {LAYOUTS["images-and-masks"]}. Choose task="classification", or add what is missing.',
         task="segmentation",
     )
     refuses(
         pairs(tmp_path / "b"),
         f"{tmp_path / 'b'} holds the layout 'images-and-masks', which serves segmentation; classification needs a "
-        f'class for each image. expected {LAYOUTS["class-folders"]}. Choose task="segmentation", '
+        f'class for each image. Expected {LAYOUTS["class-folders"]}. Choose task="segmentation", '
         "or add what is missing.",
         task="classification",
     )
@@ -392,15 +392,15 @@ def test_a_layout_that_cannot_serve_the_task(tmp_path: Path) -> None:
     [
         (
             {"layout": "class-folder"},
-            "'class-folder' is not a layout. expected class-folders, table, images-and-masks, stack, idx, cifar. "
+            "'class-folder' is not a layout. Expected class-folders, table, images-and-masks, stack, idx, cifar. "
             "Did you mean class-folders?",
         ),
-        ({"layout": "stack:x"}, "'stack:x': the layout stack takes no choice. expected stack."),
+        ({"layout": "stack:x"}, "'stack:x': the layout stack takes no choice. Expected stack."),
         (
             {"task": "segmentaton"},
-            "'segmentaton' is not a task. expected classification or segmentation. Did you mean segmentation?",
+            "'segmentaton' is not a task. Expected classification or segmentation. Did you mean segmentation?",
         ),
-        ({"bad_images": "ignore"}, "'ignore' is no way to treat bad images. expected refuse or skip."),
+        ({"bad_images": "ignore"}, "'ignore' is no way to treat bad images. Expected refuse or skip."),
     ],
 )
 def test_unknown_options(tmp_path: Path, options: dict[str, Any], message: str) -> None:
@@ -414,7 +414,7 @@ def test_a_chosen_layout_that_is_not_there(tmp_path: Path, layout: str) -> None:
     (tmp_path / "readme.txt").write_text("x")
     refuses(
         tmp_path,
-        f"{tmp_path} does not hold the layout '{layout}'; it holds 0 images among 1 file (.txt 1). expected "
+        f"{tmp_path} does not hold the layout '{layout}'; it holds 0 images among 1 file (.txt 1). Expected "
         f"{LAYOUTS[layout]}. Leave the layout out to have it found.",
         layout=layout,
     )
@@ -426,8 +426,8 @@ def test_a_chosen_layout_that_is_not_there(tmp_path: Path, layout: str) -> None:
 def test_no_folder(tmp_path: Path) -> None:
     (tmp_path / "flowers").mkdir()
     (tmp_path / "file.csv").write_text("x")
-    expected = "expected a folder with images"
-    refuses(tmp_path / "flower", f"{tmp_path / 'flower'} does not exist. {expected}. Did you mean flowers?.")
+    expected = "Expected a folder with images"
+    refuses(tmp_path / "flower", f"{tmp_path / 'flower'} does not exist. {expected}. Did you mean flowers?")
     refuses(tmp_path / "x" / "y", f"{tmp_path / 'x' / 'y'} does not exist. {expected}. Check the path.")
     refuses(
         tmp_path / "file.csv",

@@ -130,7 +130,7 @@ def test_masks_in_a_table(tmp_path: Path) -> None:
 def test_faulty_rows(tmp_path: Path, row: str, fault: str) -> None:
     images(tmp_path, "a.png", "b.png", "c.png", "one/twin.png", "two/twin.png")
     (tmp_path / "t.csv").write_text(f"path,label\na.png,x\nb.png,y\n{row}\n")
-    with pytest.raises(DataError, match=re.escape(f"{tmp_path}: 1 entry cannot be used: {fault}. expected")):
+    with pytest.raises(DataError, match=re.escape(f"{tmp_path}: 1 entry cannot be used: {fault}. Expected")):
         index(tmp_path, layout="table")
     manifest = index(tmp_path, layout="table", bad_images="skip")
     assert len(manifest) == 2
@@ -162,47 +162,47 @@ def test_labels_outside_the_given_classes(tmp_path: Path) -> None:
         (
             {"t.csv": "path,width\na.png,3\n"},
             {},
-            "ROOT: t.csv has the columns path, width. expected the columns path and label (or mask). Rename the column "
+            "ROOT: t.csv has the columns path, width. Expected the columns path and label (or mask). Rename the column "
             "of classes to 'label', or that of masks to 'mask'.",
         ),
         (
             {"t.csv": "path,label\na.png,x\n"},
             {"task": "segmentation", "layout": "table"},
-            "ROOT: t.csv has the columns path, label. expected a column 'mask' for segmentation.",
+            "ROOT: t.csv has the columns path, label. Expected a column 'mask' for segmentation.",
         ),
         (
             {"t.csv": "path,label,mask\na.png,x,b.png\n"},
             {},
-            'ROOT: t.csv has both labels and masks. expected one aim. Choose with task="classification" or '
+            'ROOT: t.csv has both labels and masks. Expected one aim. Choose with task="classification" or '
             'task="segmentation".',
         ),
         (
             {"t.csv": "path,label\na.png,x\n", "u.csv": "path,label\na.png,x\n"},
             {},
-            "ROOT holds several tables: t.csv, u.csv. expected one table, or one per split named train, val, test. "
+            "ROOT holds several tables: t.csv, u.csv. Expected one table, or one per split named train, val, test. "
             'Choose one: layout="table:t.csv".',
         ),
         (
             {"t.csv": "path,label\na.png,x\nb.png,x\n"},
             {},
-            "ROOT holds images of one class only ('x'). expected at least two classes in the column of labels. Add "
+            "ROOT holds images of one class only ('x'). Expected at least two classes in the column of labels. Add "
             "rows of other classes.",
         ),
         (
             {"t.csv": 'path,label\n"a.png"x,y\n'},
             {},
-            "ROOT/t.csv cannot be read at line 2: ',' expected after '\"'. expected comma-, semicolon- or tab-"
+            "ROOT/t.csv cannot be read at line 2: ',' expected after '\"'. Expected comma-, semicolon- or tab-"
             "separated text. Save it again as CSV.",
         ),
         (
             {"t.csv": "path,label\na.png,x\n"},
             {"layout": "table:v.csv"},
-            "ROOT has no table 'v.csv'. expected a CSV or TSV file in it. Did you mean t.csv?.",
+            "ROOT has no table 'v.csv'. Expected a CSV or TSV file in it. Did you mean t.csv?",
         ),
         (
             {"t.csv": "name,label\na.png,x\n"},
             {"layout": "table:t.csv"},
-            "ROOT/t.csv has the columns name, label. expected the columns path and label (or mask). Rename the column "
+            "ROOT/t.csv has the columns name, label. Expected the columns path and label (or mask). Rename the column "
             "of image files to 'path'.",
         ),
     ],
@@ -282,11 +282,11 @@ MEND = "Mend the class file, or give the class names yourself."
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("classes.txt", "a\nb\na\n", "names a class twice ('a'). expected one line for each class."),
-        ("classes.txt", "a\n", "names 1 classes. expected 2 to 255 classes."),
-        ("classes.txt", "1 a\n2 b\n", "numbers its classes 1, 2. expected 0, 1, 2, ... without gaps."),
+        ("classes.txt", "a\nb\na\n", "names a class twice ('a'). Expected one line for each class."),
+        ("classes.txt", "a\n", "names 1 classes. Expected 2 to 255 classes."),
+        ("classes.txt", "1 a\n2 b\n", "numbers its classes 1, 2. Expected 0, 1, 2, ... without gaps."),
         ("classes.csv", "name,id\na,zero\n", "holds 'zero' where a whole number belongs."),
-        ("classes.csv", "name,r,g,b\na,1,2,3\nb,1,2,999\n", "holds a colour beyond 255. expected red, green and blue "
+        ("classes.csv", "name,r,g,b\na,1,2,3\nb,1,2,999\n", "holds a colour beyond 255. Expected red, green and blue "
          "from 0 to 255."),
         ("classes.json", "{", "is not JSON (Expecting property name enclosed in double quotes: "
          "line 1 column 2 (char 1))."),

@@ -1,12 +1,11 @@
 """The manifest: its columns, its file, its cache, and the faults of images and masks that it refuses or records."""
 
-import json
 import os
 import pickle
 import re
-import subprocess
-import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from pixelwise.data.reading import SampleReader
 from pixelwise.errors import DataError, MaskError, RunError
 from pixelwise.storage.arrays import read_arrays, write_arrays
 
-READABLE = "expected readable images, each with its label or mask"
+READABLE = "Expected readable images, each with its label or mask"
 MEND = 'Mend or remove them, or leave them out with bad_images="skip" (--bad-images skip).'
 
 
@@ -86,7 +85,7 @@ def test_samples_and_columns(tmp_path: Path) -> None:
     assert repr(manifest) == "Manifest(images-and-masks, segmentation, 3 samples, 2 classes)"
     assert manifest.images_per_class().tolist() == [3, 3]
     assert manifest.column("group").tolist() == [0, 0, 0]
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="sample 3 of 3"):
         manifest[3]
     with pytest.raises(ValueError, match="read-only"):
         manifest.column("label")[0] = 1
@@ -176,7 +175,7 @@ def test_save_and_load(tmp_path: Path, kind: str) -> None:
 
 def test_files_that_are_no_manifest(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
-    with pytest.raises(RunError, match=re.escape(f"{path} is missing. expected the manifest of a run. Restore it")):
+    with pytest.raises(RunError, match=re.escape(f"{path} is missing. Expected the manifest of a run. Restore it")):
         Manifest.load(path)
     write_arrays(path, {"x": np.zeros(1)}, {})
     with pytest.raises(RunError, match=re.escape(f"{path} is not a manifest.")):
@@ -184,7 +183,7 @@ def test_files_that_are_no_manifest(tmp_path: Path) -> None:
     index(class_folders(tmp_path / "data")).save(path)
     arrays, metadata = read_arrays(path)
     write_arrays(path, arrays, dict.fromkeys(metadata, "2"))
-    with pytest.raises(RunError, match=re.escape(f"{path} has format 2. expected at most 1. Update pixelwise.")):
+    with pytest.raises(RunError, match=re.escape(f"{path} has format 2. Expected at most 1. Update pixelwise.")):
         Manifest.load(path)
 
 
@@ -320,7 +319,7 @@ def test_rgb_masks_without_table(tmp_path: Path) -> None:
     mask(tmp_path / "masks" / "b.png", np.full((6, 8, 3), (1, 2, 3), np.uint8))
     mask(tmp_path / "masks" / "c.png", np.full((6, 8), 0, np.uint8))
     message = (
-        f"{tmp_path}: 2 of 3 masks are in colours: (0, 0, 0) (48 px), (1, 2, 3) (48 px), (9, 8, 7) (48 px). expected a "
+        f"{tmp_path}: 2 of 3 masks are in colours: (0, 0, 0) (48 px), (1, 2, 3) (48 px), (9, 8, 7) (48 px). Expected a "
         "colour table: one red, green, blue per class. Give the colours in the order of the classes."
     )
     with pytest.raises(MaskError, match=f"^{re.escape(message)}$"):
@@ -338,7 +337,7 @@ def test_masks_of_one_class(tmp_path: Path) -> None:
     for name in "abc":
         mask(tmp_path / "masks" / f"{name}.png", np.zeros((6, 8), np.uint8))
     message = (
-        f"{tmp_path}: its masks show one class only. expected at least two classes (background counts). Check the "
+        f"{tmp_path}: its masks show one class only. Expected at least two classes (background counts). Check the "
         "masks, or give the class names."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
@@ -368,33 +367,39 @@ def test_one_file_as_image_and_mask(tmp_path: Path) -> None:
     assert [sample.path for sample in manifest] == ["a.png", "m/b.png", "b.png"]
 
 
-def test_an_unreadable_file_and_a_closed_folder(tmp_path: Path) -> None:
-    """As another user: root reads everything."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
-    root = class_folders(tmp_path / "data")
+@pytest.fixture
+def another_user() -> Iterator[Path]:
+    """A folder of one's own, and the rights of a user who may not read everything, as root may."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        if os.geteuid() != 0:
+            yield Path(folder)
+            return
+        os.chown(folder, 65534, 65534)
+        os.seteuid(65534)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(0)
+
+
+def test_an_unreadable_file_and_a_closed_folder(another_user: Path) -> None:
+    root = class_folders(another_user / "data")
     (root / "cat" / "0.png").chmod(0)
     picture(root / "shut" / "0.png")
     (root / "shut").chmod(0)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == 0 and not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o011)
-    code = (
-        "import os, sys; os.setgid(65534); os.setuid(65534)\n"
-        "from pixelwise.data.manifest import build_manifest; from pathlib import Path; import json\n"
-        f"m = build_manifest(Path({str(root)!r}), use_cache=False, bad_images='skip')\n"
-        "print(json.dumps([len(m), m.skipped]))"
+    manifest = index(root, bad_images="skip")
+    assert len(manifest) == 5
+    assert manifest.skipped == (
+        ("shut", "the folder cannot be opened: Permission denied"),
+        ("cat/0.png", "cannot be read: Permission denied"),
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    if "ModuleNotFoundError" in done.stderr:
-        pytest.skip("the other user cannot read the package")
-    assert json.loads(done.stdout) == [
-        5,
-        [
-            ["shut", "the folder cannot be opened: Permission denied"],
-            ["cat/0.png", "cannot be read: Permission denied"],
-        ],
-    ], done.stderr
+    root.chmod(0)
+    message = f"{root} cannot be opened: Permission denied. Check its access rights."
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        index(root)
+    root.chmod(0o755)
+    (root / "shut").chmod(0o755)
 
 
 # --- the cache

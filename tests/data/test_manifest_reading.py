@@ -76,7 +76,7 @@ def test_threads_share_a_reader(tmp_path: Path) -> None:
 
 def changed(path: Path) -> str:
     return (
-        f"^{re.escape(str(path))} has changed since it was indexed. expected the file as it was indexed. Restore it, "
+        f"^{re.escape(str(path))} has changed since it was indexed. Expected the file as it was indexed. Restore it, "
         r"or start a new run on the changed data\.$"
     )
 
@@ -86,7 +86,7 @@ def test_a_vanished_file(tmp_path: Path) -> None:
     path = tmp_path / "cat" / "1.png"
     path.unlink()
     message = (
-        f"{path} cannot be read any more (No such file or directory). expected the file as it was indexed. Restore it, "
+        f"{path} cannot be read any more (No such file or directory). Expected the file as it was indexed. Restore it, "
         "or start a new run on the changed data."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
@@ -163,7 +163,7 @@ def test_a_changed_container(tmp_path: Path) -> None:
 
 
 def test_no_mask(tmp_path: Path) -> None:
-    message = "cat/0.png has no mask. expected a data set of images and masks. Index the folder for segmentation."
+    message = "cat/0.png has no mask. Expected a data set of images and masks. Index the folder for segmentation."
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         reader_of(class_folders(tmp_path)).label_map(0)
 

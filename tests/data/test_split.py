@@ -256,7 +256,7 @@ def test_grouping_by_folder_keeps_a_patient_together_under_every_class(group_by:
         (
             [0, 1],
             {},
-            "2 images cannot be divided into train, val, test with every class in train. expected at least one for "
+            "2 images cannot be divided into train, val, test with every class in train. Expected at least one for "
             "each split besides one of each class for train. Add images, group less coarsely, or give a split the "
             "fraction 0.",
         ),
@@ -264,30 +264,30 @@ def test_grouping_by_folder_keeps_a_patient_together_under_every_class(group_by:
             [0] * 6,
             {"group_by": "folder"},
             "6 images in 1 inseparable group cannot be divided into train, val, test with every class in train. "
-            "expected at least one for each split besides one of each class for train. Add images, group less "
+            "Expected at least one for each split besides one of each class for train. Add images, group less "
             "coarsely, or give a split the fraction 0.",
         ),
         (
             [0] * 6,
             {"group_by": "column"},
-            "No sample has a group when grouped by column. expected a group for at least some. Use column, file, "
+            "No sample has a group when grouped by column. Expected a group for at least some. Use column, file, "
             "folder or folder:N.",
         ),
         (
             [0] * 6,
             {"group_by": "folder:7"},
-            "No sample has a group when grouped by folder:7. expected a group for at least some. Use column, file, "
+            "No sample has a group when grouped by folder:7. Expected a group for at least some. Use column, file, "
             "folder or folder:N.",
         ),
         (
             [0] * 6,
             {"group_by": "patient"},
-            "Samples cannot be grouped by 'patient'. expected column, file, folder or folder:N.",
+            "Samples cannot be grouped by 'patient'. Expected column, file, folder or folder:N.",
         ),
         (
             [0] * 6,
             {"fractions": (0.5, 0.1, 0.1)},
-            "The fractions 0.5, 0.1, 0.1 cannot divide a data set. expected three numbers for train, val and test, "
+            "The fractions 0.5, 0.1, 0.1 cannot divide a data set. Expected three numbers for train, val and test, "
             "together 1, train above 0. For instance 0.8, 0.1, 0.1.",
         ),
     ],
@@ -317,3 +317,35 @@ def test_a_hundred_thousand_images_are_divided_in_seconds() -> None:
     labels = np.repeat(np.arange(1000), 100).tolist()
     codes = codes_of(manifest_of(labels))
     assert np.bincount(codes).tolist() == [0, 80_000, 10_000, 10_000]
+
+
+def test_the_last_of_a_class_goes_to_train() -> None:
+    """Three groups, one of which alone shows class 2: wherever it would fall, it is needed for training."""
+    labels = [0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2, 0]
+    groups = [f"g{k // 2}" for k in range(12)]
+    for seed in range(20):
+        codes = codes_of(manifest_of(labels, groups=groups), seed=seed, fractions=(0.2, 0.4, 0.4))
+        assert codes[10] == TRAIN
+
+
+def test_a_class_that_only_a_held_out_group_shows_is_moved_to_train() -> None:
+    """The large group fills train; the small ones hold what else there is to learn."""
+    labels = [0] * 50 + [1, 1] + [2, 2] + [0] * 6
+    groups = ["large"] * 50 + ["one"] * 2 + ["two"] * 2 + ["a"] * 2 + ["b"] * 2 + ["c"] * 2
+    codes = codes_of(manifest_of(labels, groups=groups), fractions=(0.5, 0.25, 0.25))
+    assert set(codes[50:54].tolist()) == {TRAIN}
+    assert set(codes.tolist()) == {TRAIN, VAL, TEST}
+
+
+def test_a_short_stack_gives_each_split_a_slice() -> None:
+    assert codes_of(stack_of(3)).tolist() == [TRAIN, VAL, TEST]
+    assert codes_of(stack_of(5)).tolist() == [TRAIN, TRAIN, TRAIN, VAL, TEST]
+    with pytest.raises(DataError, match=r"^2 images cannot be divided"):
+        codes_of(stack_of(2))
+
+
+def test_masks_that_show_nothing_are_divided_too() -> None:
+    presence = np.zeros((20, 2), np.uint8)
+    presence[:10] = 1
+    codes = codes_of(manifest_of([-1] * 20, presence=presence, paths=[f"{k}.png" for k in range(20)]))
+    assert np.bincount(codes).tolist() == [0, 16, 2, 2]

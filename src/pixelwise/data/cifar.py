@@ -62,7 +62,7 @@ def find_batches(tree: Tree) -> Batches | None:
     """
     names = {path: path.rpartition("/")[2] for path in tree.files}
     for variant in (CIFAR_10, CIFAR_100):
-        files = [path for path, name in names.items() if _belongs(tree.root / path, name, variant)]
+        files = [path for path, name in names.items() if _belongs(tree, path, name, variant)]
         if not files:
             continue
         folders = {path.rpartition("/")[0] for path in files}
@@ -78,10 +78,10 @@ def find_batches(tree: Tree) -> Batches | None:
     return None
 
 
-def _belongs(path: Path, name: str, variant: Variant) -> bool:
+def _belongs(tree: Tree, path: str, name: str, variant: Variant) -> bool:
     if variant is CIFAR_10:
         return _SMALL.fullmatch(name) is not None
-    return name in _LARGE and path.stat().st_size % variant.record.itemsize == 0
+    return name in _LARGE and (tree.root / path).stat().st_size % variant.record.itemsize == 0
 
 
 def _refuse_pickles(tree: Tree, names: dict[str, str]) -> None:

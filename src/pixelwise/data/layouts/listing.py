@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from pixelwise.data.images import IMAGE_SUFFIXES
@@ -68,7 +67,9 @@ def is_image(path: str) -> bool:
 
 def stem(path: str) -> str:
     """The name without folder and ending."""
-    return PurePosixPath(path).stem
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return name[:dot] if dot > 0 else name
 
 
 def count_kinds(paths: Iterable[str]) -> str:
