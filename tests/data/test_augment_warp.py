@@ -8,7 +8,7 @@ from scipy.interpolate import CubicHermiteSpline
 from scipy.ndimage import map_coordinates
 
 from pixelwise.data.augment import Augment
-from pixelwise.data.resample import SIDE_LIMIT_PX, resize_image, resize_label_map, resize_linear
+from pixelwise.data.resample import SIDE_LIMIT_PX, _Scratch, resize_image, resize_label_map, resize_linear
 from pixelwise.data.warp import Warp, lattice_weights, mirrored
 from pixelwise.errors import ImageError
 
@@ -207,7 +207,7 @@ def test_a_result_that_reaches_too_far_is_refused():
     with pytest.raises(ImageError) as caught:
         warp.apply(image, None)
     assert str(caught.value) == (
-        "A warp from 39961 x 3 to 40000 x 3 pixels. expected at most 32766 pixels along each side. "
+        "A warp from 39961 x 3 to 40000 x 3 pixels. Expected at most 32766 pixels along each side. "
         "Set a crop, or resize the pictures."
     )
     assert SIDE_LIMIT_PX == 32_766
@@ -246,3 +246,13 @@ def test_label_map_takes_the_pixel_that_holds_the_new_centre(source, target):
         centre = (i + 0.5) * source / target  # the pixel covers [value, value + 1)
         assert value <= centre + 1e-9
         assert centre <= value + 1 + 1e-9
+
+
+def test_scratch_memory_is_kept_only_while_it_is_small():
+    scratch = _Scratch()
+    first = scratch.array("a", (10, 10, 4), np.dtype(np.uint16))
+    assert np.shares_memory(first, scratch.array("a", (5, 3), np.dtype(np.float32)))
+    assert not np.shares_memory(first, scratch.array("b", (5, 3), np.dtype(np.float32)))
+    large = scratch.array("a", (5000, 5000, 4), np.dtype(np.uint8))
+    assert large.shape == (5000, 5000, 4)
+    assert np.shares_memory(first, scratch.array("a", (1,), np.dtype(np.uint8)))

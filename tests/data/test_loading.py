@@ -227,7 +227,7 @@ def test_pictures_of_different_size_in_one_batch_are_refused(masks):
             stream(data, shuffle=False, **options)
         assert str(caught.value) == (
             "Pictures of different size in one batch: images/0.png with 32 x 40 and images/1.png with 32 x 48 pixels. "
-            "expected one size. Set crop (random crops of one size), or resize and size (all pictures to one size), "
+            "Expected one size. Set crop (random crops of one size), or resize and size (all pictures to one size), "
             "or batch_size=1."
         )
     assert len(stream(make(masks, augment=None), batch_size=1)) == 8
@@ -239,7 +239,7 @@ def test_a_mask_of_another_size_is_refused(masks, monkeypatch):
     with pytest.raises(MaskError) as caught:
         data.stored(0)
     assert str(caught.value) == (
-        "The mask of images/0.png has 3 x 4 pixels. expected 32 x 40, as the image. "
+        "The mask of images/0.png has 3 x 4 pixels. Expected 32 x 40, as the image. "
         "Correct the pair; run `pixelwise check` for all of them."
     )
 
@@ -253,7 +253,7 @@ def test_pictures_of_different_type_are_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         make((tmp_path, build_manifest(tmp_path, use_cache=False)))
     assert str(caught.value) == (
-        "The pictures are of different types: uint8, uint16. expected one type, so that their values mean the same. "
+        "The pictures are of different types: uint8, uint16. Expected one type, so that their values mean the same. "
         "Convert the pictures to one type."
     )
 
@@ -272,10 +272,10 @@ def test_sixteen_bit_pictures_stay_sixteen_bit_through_workers(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size=0. expected at least 1. Correct the number."),
-        ({"workers": -1}, "workers=-1. expected at least 0. Correct the number."),
-        ({"start_batch": -2}, "start_batch=-2. expected at least 0. Correct the number."),
-        ({"rank": 2, "world_size": 2}, "rank=2 of 2. expected 0 <= rank < world_size. Correct the numbers."),
+        ({"batch_size": 0}, "batch_size=0. Expected at least 1. Correct the number."),
+        ({"workers": -1}, "workers=-1. Expected at least 0. Correct the number."),
+        ({"start_batch": -2}, "start_batch=-2. Expected at least 0. Correct the number."),
+        ({"rank": 2, "world_size": 2}, "rank=2 of 2. Expected 0 <= rank < world_size. Correct the numbers."),
     ],
 )
 def test_impossible_numbers_are_refused(classes, options, message):
@@ -286,10 +286,10 @@ def test_impossible_numbers_are_refused(classes, options, message):
 
 def test_impossible_choices_are_refused(classes):
     with pytest.raises(
-        UsageError, match=r"crop=\(0, 4\)\. expected height and width of at least 1\. Correct the crop\."
+        UsageError, match=r"crop=\(0, 4\)\. Expected height and width of at least 1\. Correct the crop\."
     ):
         make(classes, crop=(0, 4))
-    with pytest.raises(UsageError, match=r"cache='disk'\. expected auto, memory or none\. Choose one of them\."):
+    with pytest.raises(UsageError, match=r"cache='disk'\. Expected auto, memory or none\. Choose one of them\."):
         make(classes, cache="disk")
 
 
@@ -346,7 +346,7 @@ def test_a_killed_worker_gives_one_clear_error_and_no_hang(classes, monkeypatch,
         stream(data, workers=2)
     assert time.monotonic() - start < 30
     assert str(caught.value) == (
-        "A process that loads data died (killed by SIGKILL). expected all 2 of them to live as long as the epoch. "
+        "A process that loads data died (killed by SIGKILL). Expected all 2 of them to live as long as the epoch. "
         "Often memory ran out: use fewer workers or none (workers=0), or smaller batches."
     )
     assert not multiprocessing.active_children()
@@ -401,6 +401,81 @@ def test_processes_started_afresh_give_the_same_stream(classes, monkeypatch):
     """As where processes cannot be forked: nothing is shared but the batches."""
     monkeypatch.setattr(workers, "_FORKS", False)
     assert_equal(stream(make(classes, cache="memory"), workers=1), stream(make(classes)))
+
+
+@pytest.fixture
+def handlers():
+    """A worker's own signal handlers do not outlive the test that runs it in this process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_worker_answers_every_request_and_leaves_with_its_parent(classes, monkeypatch):
+    data = make(classes)
+    read = data.arrays
+
+    def arrays(positions, epoch):
+        if 5 in positions:
+            raise DataError("five")
+        if 6 in positions:
+            raise RuntimeError("six")
+        return read(positions, epoch)
+
+    monkeypatch.setattr(data, "arrays", arrays)
+    size = workers._batch_bytes(data, 2)
+    memory = bytearray(workers._AHEAD * size)
+    here, there = multiprocessing.Pipe()
+    for request in ((0, [3, 4]), (1, [5]), (0, [6]), (1, [1, 2])):
+        here.send((request[0], np.array(request[1])))
+    answers = []
+    send = there.send
+    monkeypatch.setattr(
+        there, "send", lambda answer: (answers.append(answer), here.close() if len(answers) == 4 else send(answer))
+    )
+    workers._work(data, 2, there, memory, os.getppid())
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert answers[0] == (((2, 20, 18, 3), "|u1"), ((2,), "<i8"))
+    assert str(answers[1]) == "five."
+    assert "RuntimeError: six" in answers[2]
+    slots = np.frombuffer(memory, np.uint8).reshape(workers._AHEAD, size)
+    images, targets = workers._views(slots[1], *answers[3])
+    expected = read(np.array([1, 2]), 2)
+    np.testing.assert_array_equal(images, expected[0])
+    np.testing.assert_array_equal(targets, expected[1])
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_worker_leaves_when_it_has_another_parent(classes, monkeypatch):
+    monkeypatch.setattr(workers, "_ORPHAN_SECONDS", 0.01)
+    _, there = pipes = multiprocessing.Pipe()
+    workers._work(make(classes), 0, there, bytearray(16), os.getppid() + 1)
+    assert len(pipes) == 2
+
+
+class Unresponsive:
+    """A process that is there and does not end."""
+
+    exitcode = None
+
+    def __init__(self):
+        self.sentinel, self._other = os.pipe()
+
+    def join(self, timeout=None):
+        pass
+
+
+def test_a_closed_pipe_is_a_death_as_well():
+    here, there = multiprocessing.Pipe()
+    there.close()
+    team = [workers._Worker(Unresponsive(), here, np.zeros((2, 16), np.uint8))]
+    message = r"A process that loads data died \(its pipe closed\)"
+    with pytest.raises(TrainingError, match=message):
+        workers._ask(team, 0, np.arange(2))
+    with pytest.raises(TrainingError, match=message):
+        workers._take(team, 0)
 
 
 def test_programming_errors_in_workers_are_not_dressed_up(classes, monkeypatch):

@@ -40,6 +40,11 @@ def test_normalise_is_the_naive_formula(dtype, shape):
     torch.testing.assert_close(planar, found, rtol=0, atol=0)
 
 
+def test_normalise_stays_on_the_device_of_the_batch():
+    found = preprocess().normalise(torch.empty(2, 3, 5, 7, dtype=torch.uint8, device="meta"))
+    assert (found.device.type, found.dtype, found.shape) == ("meta", torch.float32, (2, 3, 5, 7))
+
+
 def test_normalise_does_not_clip_values_beyond_the_range():
     frame = preprocess(1, low=0.0, high=1000.0, mean=(0.0,), std=(1.0,))
     raw = torch.tensor([0, 500, 1000, 4000, 65_535], dtype=torch.uint16).view(1, 1, 1, 5)
@@ -133,14 +138,14 @@ def test_what_a_crop_cut_off_has_no_prediction():
 def test_predictions_of_another_size_are_refused():
     with pytest.raises(DataError) as caught:
         preprocess(1, resize="stretch", size=(10, 10)).restore_size(np.zeros((3, 8, 9)), 20, 40)
-    assert str(caught.value) == "Predictions of 8 x 9 pixels. expected 10 x 10. Predict at the network's own size."
+    assert str(caught.value) == "Predictions of 8 x 9 pixels. Expected 10 x 10. Predict at the network's own size."
 
 
 def test_another_number_of_channels_is_refused():
     with pytest.raises(ImageError) as caught:
         preprocess(3).spatial(np.zeros((4, 5, 1), np.uint8))
     assert str(caught.value) == (
-        "A picture of shape (4, 5, 1). expected (height, width, 3). Convert it with pixelwise.data.images.to_channels."
+        "A picture of shape (4, 5, 1). Expected (height, width, 3). Convert it with pixelwise.data.images.to_channels."
     )
 
 
@@ -155,17 +160,17 @@ def test_json_round_trip(changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"channels": 0}, "channels=0. expected at least 1"),
-        ({"low": 3.0, "high": 3.0}, "low, high=(3.0, 3.0). expected two numbers, the smaller first"),
-        ({"high": float("inf")}, "low, high=(0.0, inf). expected two numbers, the smaller first"),
-        ({"mean": (0.5,)}, "mean=(0.5,). expected 3 numbers, one for each channel"),
-        ({"mean": (0.5, 0.5, float("nan"))}, "mean=(0.5, 0.5, nan). expected 3 numbers, one for each channel"),
-        ({"std": (0.1, 0.0, 0.1)}, "std=(0.1, 0.0, 0.1). expected positive numbers"),
-        ({"resize": "squash"}, "resize=squash. expected none, stretch, crop, pad"),
-        ({"size": (3, 3)}, "size=(3, 3). expected None, because resize is none"),
-        ({"resize": "pad"}, "size=None. expected height and width, each at least 1"),
-        ({"resize": "pad", "size": (0, 3)}, "size=(0, 3). expected height and width, each at least 1"),
-        ({"crop_fraction": 0.0}, "crop_fraction=0.0. expected more than 0 and at most 1"),
+        ({"channels": 0}, "channels=0. Expected at least 1"),
+        ({"low": 3.0, "high": 3.0}, "low, high=(3.0, 3.0). Expected two numbers, the smaller first"),
+        ({"high": float("inf")}, "low, high=(0.0, inf). Expected two numbers, the smaller first"),
+        ({"mean": (0.5,)}, "mean=(0.5,). Expected 3 numbers, one for each channel"),
+        ({"mean": (0.5, 0.5, float("nan"))}, "mean=(0.5, 0.5, nan). Expected 3 numbers, one for each channel"),
+        ({"std": (0.1, 0.0, 0.1)}, "std=(0.1, 0.0, 0.1). Expected positive numbers"),
+        ({"resize": "squash"}, "resize=squash. Expected none, stretch, crop, pad"),
+        ({"size": (3, 3)}, "size=(3, 3). Expected None, because resize is none"),
+        ({"resize": "pad"}, "size=None. Expected height and width, each at least 1"),
+        ({"resize": "pad", "size": (0, 3)}, "size=(0, 3). Expected height and width, each at least 1"),
+        ({"crop_fraction": 0.0}, "crop_fraction=0.0. Expected more than 0 and at most 1"),
     ],
 )
 def test_impossible_values_are_refused(changes, message):
@@ -180,11 +185,11 @@ FIELDS = "channels, crop_fraction, high, low, mean, resize, size, std"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, f"Preprocessing with the fields NoneType. expected {FIELDS}"),
-        ({"channels": 1}, f"Preprocessing with the fields channels. expected {FIELDS}"),
+        (None, f"Preprocessing with the fields NoneType. Expected {FIELDS}"),
+        ({"channels": 1}, f"Preprocessing with the fields channels. Expected {FIELDS}"),
         ({**preprocess(1).to_json(), "mean": 3}, "Preprocessing that cannot be read ('int' object is not iterable)"
-         ". expected numbers, and lists of numbers"),
-        ({**preprocess(1).to_json(), "std": [0.0]}, "Preprocessing: std=(0.0,). expected positive numbers"),
+         ". Expected numbers, and lists of numbers"),
+        ({**preprocess(1).to_json(), "std": [0.0]}, "Preprocessing: std=(0.0,). Expected positive numbers"),
     ],
 )  # fmt: skip
 def test_damaged_json_is_refused(content, message):

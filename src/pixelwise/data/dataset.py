@@ -147,7 +147,8 @@ class Dataset:
         index = int(self.indices[position])
         image = self._reader.image(index)
         label_map = self._label_map(index, image) if self._segments else None
-        image = to_channels(image, self.preprocess.channels, self._name(index))
+        if image.shape[2] != self.preprocess.channels:
+            image = to_channels(image, self.preprocess.channels, self._name(index))
         if self._full_resolution:
             return image, label_map
         return self.preprocess.spatial(image), None if label_map is None else self.preprocess.spatial_label_map(

@@ -22,6 +22,8 @@ from pixelwise.data.masks import IGNORE
 Border = Literal["mirror", "fill"]
 """What lies outside a picture: its mirror image about the outermost pixel's centre, or one declared value."""
 
+_BORDER_MODES: dict[Border, int] = {"mirror": cv2.BORDER_REFLECT_101, "fill": cv2.BORDER_CONSTANT}
+
 SIDE_LIMIT_PX = 32_766
 """Longest side that OpenCV's remap takes, of the source as of the result."""
 
@@ -99,26 +101,28 @@ def sample_image(
         fill: the value of each channel outside, for ``border="fill"``.
 
     """
-    mode = cv2.BORDER_REFLECT_101 if border == "mirror" else cv2.BORDER_CONSTANT
-    values = fill if border == "fill" else (0.0,) * image.shape[2]
-
-    def sample(part: NDArray[Any], first: int) -> NDArray[Any]:
-        channels = part.shape[2]
-        outside = (*values[first : first + channels], *(0.0,) * (_AT_ONCE - channels))
-        if channels in (1, _AT_ONCE):
-            return cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=mode, borderValue=outside)
-        # OpenCV is twice as fast with four channels as with three, and rounds positions to 1/32 px with two.
-        result = _SCRATCH.array("result", (height, width, _AT_ONCE), part.dtype)
-        wide = _to_four(part)
-        cv2.remap(wide, columns, rows, cv2.INTER_LINEAR, dst=result, borderMode=mode, borderValue=outside)
-        return _from_four(result, channels)
-
     height, width = rows.shape
-    parts = [
-        sample(_channels(image, first), first).reshape(height, width, -1)
-        for first in range(0, image.shape[2], _AT_ONCE)
-    ]
+    parts = []
+    for first in range(0, image.shape[2], _AT_ONCE):
+        part = _channels(image, first)
+        outside = fill[first : first + _AT_ONCE] if border == "fill" else ()
+        parts.append(_sample_part(part, rows, columns, _BORDER_MODES[border], outside).reshape(height, width, -1))
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
+def _sample_part(
+    part: NDArray[Any], rows: NDArray[np.float32], columns: NDArray[np.float32], mode: int, fill: tuple[float, ...]
+) -> NDArray[Any]:
+    """Interpolate at most four channels."""
+    channels = part.shape[2]
+    outside = (*fill, *(0.0,) * (_AT_ONCE - len(fill)))
+    if channels in (1, _AT_ONCE):
+        return cv2.remap(part, columns, rows, cv2.INTER_LINEAR, borderMode=mode, borderValue=outside)
+    # OpenCV is twice as fast with four channels as with three, and rounds positions to 1/32 px with two.
+    result = _SCRATCH.array("result", (*rows.shape, _AT_ONCE), part.dtype)
+    wide = _to_four(part)
+    cv2.remap(wide, columns, rows, cv2.INTER_LINEAR, dst=result, borderMode=mode, borderValue=outside)
+    return _from_four(result, channels)
 
 
 def sample_label_map(
@@ -129,8 +133,8 @@ def sample_label_map(
     border: Border = "mirror",
 ) -> NDArray[np.uint8]:
     """Take the nearest pixel of (H, W) at the positions (rows, columns); outside is mirrored or ignored (255)."""
-    mode = cv2.BORDER_REFLECT_101 if border == "mirror" else cv2.BORDER_CONSTANT
-    taken = cv2.remap(label_map, columns, rows, cv2.INTER_NEAREST, borderMode=mode, borderValue=(float(IGNORE),))
+    mode, outside = _BORDER_MODES[border], (float(IGNORE),)
+    taken = cv2.remap(label_map, columns, rows, cv2.INTER_NEAREST, borderMode=mode, borderValue=outside)
     return taken.astype(np.uint8, copy=False)
 
 

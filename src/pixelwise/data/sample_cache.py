@@ -46,6 +46,7 @@ class SampleCache:
     ) -> None:
         self._heights, self._widths, self._channels, self._dtype = heights, widths, channels, dtype
         self._with_label_maps = with_label_maps
+        self._uniform = bool((heights == heights[0]).all() and (widths == widths[0]).all())
         pixels = np.concatenate(([0], np.cumsum(heights * widths)))
         self._pixels = pixels
         pixel_bytes = channels * dtype.itemsize
@@ -84,7 +85,7 @@ class SampleCache:
 
     def gather(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8] | None] | None:
         """Copy filled samples into one array (N, H, W, C) and one (N, H, W); None if samples differ in size."""
-        if len(np.unique(self._heights)) > 1 or len(np.unique(self._widths)) > 1:
+        if not self._uniform:
             return None
         shape = (len(self._heights), int(self._heights[0]), int(self._widths[0]))
         images = self._images.reshape(*shape, self._channels)[positions]
