@@ -85,7 +85,7 @@ def test_any_text_survives_quoting(
     (root / "t.csv").write_text(text.getvalue(), encoding="utf-8", newline="")
     table = read_table(Tree(root, ("t.csv",), (), (), ()), "t.csv")
     assert table is not None
-    assert [row for _, row in table.rows] == [tuple(cell) for cell in cells]
+    assert [row for _, row in table.rows] == [row for row in cells if any(map(str.strip, row))]  # blank rows are none
 
 
 def test_labels_take_natural_order(tmp_path: Path) -> None:
