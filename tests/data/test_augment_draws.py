@@ -30,7 +30,7 @@ def test_streams_do_not_run_into_each_other():
 def test_a_seed_out_of_range_is_refused(seed):
     with pytest.raises(UsageError) as caught:
         sample_generator(seed, 0, 0)
-    assert str(caught.value) == (f"seed={seed}. expected a whole number from 0 to 2**64 - 1. Choose another seed.")
+    assert str(caught.value) == (f"seed={seed}. Expected a whole number from 0 to 2**64 - 1. Choose another seed.")
 
 
 def test_epoch_order_is_a_permutation_that_depends_on_seed_and_epoch_alone():
@@ -195,25 +195,25 @@ def test_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(UsageError) as caught:
         Augment.named("cell")
     assert str(caught.value) == (
-        "Unknown augmentation 'cell'. expected one of none, digits, objects, cifar, imagenet, photographs, cells, "
-        "unet, em. Did you mean cells?."
+        "Unknown augmentation 'cell'. Expected one of none, digits, objects, cifar, imagenet, photographs, cells, "
+        "unet, em. Did you mean cells?"
     )
 
 
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"flip_horizontal": 1.5}, "flip_horizontal=1.5. expected a probability from 0 to 1"),
-        ({"contrast": 1.0}, "contrast=1.0. expected at least 0 and less than 1"),
-        ({"shift_px": -1}, "shift_px=-1. expected a number that is not negative"),
-        ({"elastic_px": float("nan")}, "elastic_px=nan. expected a number that is not negative"),
-        ({"rotate_degrees": 200}, "rotate_degrees=200. expected 0 to 180"),
-        ({"shear_degrees": 80}, "shear_degrees=80. expected at least 0 and less than 60"),
-        ({"elastic_nodes": 1}, "elastic_nodes=1. expected at least 2"),
-        ({"gamma": 0.5}, "gamma=0.5. expected at least 1"),
-        ({"scale": (2.0, 1.0)}, "scale=(2.0, 1.0). expected two positive numbers, the smaller one first"),
-        ({"area": (0.0, 1.0)}, "area=(0.0, 1.0). expected two shares of 0 to 1, smaller first"),
-        ({"border": "wrap"}, "border=wrap. expected mirror or fill"),
+        ({"flip_horizontal": 1.5}, "flip_horizontal=1.5. Expected a probability from 0 to 1"),
+        ({"contrast": 1.0}, "contrast=1.0. Expected at least 0 and less than 1"),
+        ({"shift_px": -1}, "shift_px=-1. Expected a number that is not negative"),
+        ({"elastic_px": float("nan")}, "elastic_px=nan. Expected a number that is not negative"),
+        ({"rotate_degrees": 200}, "rotate_degrees=200. Expected 0 to 180"),
+        ({"shear_degrees": 80}, "shear_degrees=80. Expected at least 0 and less than 60"),
+        ({"elastic_nodes": 1}, "elastic_nodes=1. Expected at least 2"),
+        ({"gamma": 0.5}, "gamma=0.5. Expected at least 1"),
+        ({"scale": (2.0, 1.0)}, "scale=(2.0, 1.0). Expected two positive numbers, the smaller one first"),
+        ({"area": (0.0, 1.0)}, "area=(0.0, 1.0). Expected two shares of 0 to 1, smaller first"),
+        ({"border": "wrap"}, "border=wrap. Expected mirror or fill"),
     ],
 )
 def test_impossible_magnitudes_are_refused(fields, message):
@@ -227,11 +227,11 @@ def test_images_and_label_maps_of_another_form_are_refused():
     with pytest.raises(DataError) as caught:
         Augment().apply(np.zeros((4, 4)), None, rng)
     assert str(caught.value) == (
-        "An image of shape (4, 4) and type float64. expected (height, width, channels) of uint8, uint16 or float32. "
+        "An image of shape (4, 4) and type float64. Expected (height, width, channels) of uint8, uint16 or float32. "
         "Read it with pixelwise.data.images.read_image."
     )
     with pytest.raises(MaskError) as caught:
         Augment().apply(np.zeros((4, 4, 1), np.uint8), np.zeros((4, 5), np.uint8), rng)
     assert str(caught.value) == (
-        "A label map of 4 x 5 pixels for an image of 4 x 4. expected the same size. Correct the pair."
+        "A label map of 4 x 5 pixels for an image of 4 x 4. Expected the same size. Correct the pair."
     )

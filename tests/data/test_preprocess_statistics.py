@@ -104,15 +104,15 @@ def test_grey_and_colour_pictures_are_brought_to_the_same_channels():
 @pytest.mark.parametrize(
     ("images", "kind", "message"),
     [
-        ([], DataError, "The training split is empty. expected at least one picture. Change the split."),
+        ([], DataError, "The training split is empty. Expected at least one picture. Change the split."),
         ([np.zeros((3, 3, 1), np.uint16)], DataError, "Every pixel of the 1 measured training pictures has the value "
-         "0. expected pictures that show something. Check the data, or declare the value range."),
+         "0. Expected pictures that show something. Check the data, or declare the value range."),
         ([np.ones((3, 3, 1), np.uint8), np.ones((3, 3, 1), np.uint16)], DataError, "The picture with index 1 has "
-         "values of type uint16, others uint8. expected one type in the whole data set. "
+         "values of type uint16, others uint8. Expected one type in the whole data set. "
          "Convert the pictures to one type."),
         ([np.full((3, 3, 1), np.nan, np.float32)], ImageError, "The picture with index 0 holds NaN or infinity. "
-         "expected finite values. Correct or remove it."),
-        ([np.ones((3, 3, 4), np.uint8)], ImageError, "The picture with index 0 has 4 channels. expected 1 channel. "
+         "Expected finite values. Correct or remove it."),
+        ([np.ones((3, 3, 4), np.uint8)], ImageError, "The picture with index 0 has 4 channels. Expected 1 channel. "
          "Convert the picture, or train with the channels that it has."),
     ],
 )  # fmt: skip
@@ -126,5 +126,5 @@ def test_unknown_policy():
     with pytest.raises(UsageError) as caught:
         measure_preprocess(Pictures([np.ones((3, 3, 1), np.uint8)]), [0], channels=1, value_range="max")
     assert str(caught.value) == (
-        "Unknown value range 'max'. expected auto, dtype, measured, percentile or two numbers. Choose one of them."
+        "Unknown value range 'max'. Expected auto, dtype, measured, percentile or two numbers. Choose one of them."
     )
