@@ -350,9 +350,9 @@ def test_channels_by_repetition_and_refusal() -> None:
     with pytest.raises(ImageError) as caught:
         to_channels(random_pixels(4, 5, 4), 3, "a.tif")
     assert str(caught.value) == (
-        "a.tif has 4 channels. expected 3 channels. Convert the picture, or train with the channels that it has."
+        "a.tif has 4 channels. Expected 3 channels. Convert the picture, or train with the channels that it has."
     )
-    with pytest.raises(ImageError, match="expected 1 channel\\."):
+    with pytest.raises(ImageError, match="Expected 1 channel\\."):
         to_channels(random_pixels(4, 5, 4), 1, "a.tif")
 
 
@@ -387,7 +387,7 @@ def test_writers_refuse_other_forms(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         write_png(tmp_path / "x.png", np.zeros((2, 2, 4), np.uint8))
     assert str(caught.value) == (
-        "(2, 2, 4) values of uint8 cannot become x.png. expected (H, W), (H, W, 1) or (H, W, 3) of uint8 or uint16. "
+        "(2, 2, 4) values of uint8 cannot become x.png. Expected (H, W), (H, W, 1) or (H, W, 3) of uint8 or uint16. "
         "Convert the array."
     )
     with pytest.raises(OutputError, match="float64"):

@@ -4,14 +4,11 @@ Two readings: `decode` gives what the eye sees (palettes expanded, transparency 
 `decode_stored` gives what the file stores (palette indices, bits as 0 and 1), which is what a mask means.
 
 JPEG is decoded by libjpeg-turbo with its slow, exact inverse DCT and smooth chroma upsampling, as Pillow and OpenCV do:
-the values are theirs. PNG is decoded by libpng, 16 bits kept. ICC profiles and gamma chunks are not applied.
+the values are theirs. ICC profiles and gamma chunks are not applied.
 """
 
-import struct
-import zlib
 from typing import Any, BinaryIO
 
-import imagecodecs
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
@@ -28,6 +25,7 @@ from pixelwise.data.headers import (
     parse_png,
     parse_webp,
 )
+from pixelwise.data.png import decode_png, decode_png_stored
 from pixelwise.data.tiff import open_tiff
 
 _EXACT_IN_FLOAT32 = 1 << 24
@@ -69,7 +67,7 @@ def decode(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
     if header.format == "JPEG":
         return _decode_jpeg(_content(stream), header)
     if header.format == "PNG" and header.frames == 1:
-        return flatten(_three_axes(imagecodecs.png_decode(_content(stream))), header.channels)
+        return flatten(decode_png(_content(stream), header), header.channels)
     if header.format == "TIFF":
         return _decode_tiff(stream, header, frame)
     with _pillow(stream, header, frame) as picture:
@@ -84,9 +82,7 @@ def decode_stored(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
 
     """
     if header.format == "PNG" and header.frames == 1:
-        content = _content(stream)
-        values = _three_axes(imagecodecs.png_decode(_palette_as_grey(content) if header.mode == "P" else content))
-        return values // (255 // ((1 << header.bits) - 1)) if header.bits < 8 else values
+        return decode_png_stored(_content(stream), header)
     if header.format == "TIFF":
         with open_tiff(stream) as picture:
             if picture.white_is_zero:
@@ -99,20 +95,22 @@ def decode_stored(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
 
 
 def flatten(pixels: NDArray[Any], channels: int, *, premultiplied: bool = False) -> NDArray[Any]:
-    """Lay (H, W, 2 or 4) with alpha over white; colours that alpha hides leave no trace.
+    """Lay (H, W, 2 or 4) with alpha over white, and keep ``channels``; colours that alpha hides leave no trace.
 
     Integers, rounded to the nearest: (c * a + top * (top - a)) / top, or c + top - a where c is premultiplied.
     """
     if pixels.shape[2] not in (2, 4):
-        return pixels[..., :channels]
+        return pixels
     colours, alpha = pixels[..., :-1], pixels[..., -1:]
     top = int(np.iinfo(pixels.dtype).max)
     if int(alpha.min(initial=top)) == top:
-        return np.ascontiguousarray(colours)
+        return np.ascontiguousarray(colours[..., :channels])
     over, wide = alpha.astype(np.uint64), colours.astype(np.uint64)
     if premultiplied:
-        return np.minimum(wide + (top - over), top).astype(pixels.dtype)
-    return ((wide * over + top * (top - over) + top // 2) // top).astype(pixels.dtype)
+        laid = np.minimum(wide + (top - over), top)
+    else:
+        laid = (wide * over + top * (top - over) + top // 2) // top
+    return laid[..., :channels].astype(pixels.dtype)
 
 
 def inks_to_rgb(inks: NDArray[Any]) -> NDArray[Any]:
@@ -198,18 +196,3 @@ def _pillow_pixels(picture: ImageFile) -> NDArray[Any]:
         return np.asarray(picture.convert("RGBA"))
     values = np.asarray(picture)
     return _three_axes(values.astype(np.uint8) * np.uint8(255) if values.dtype == np.bool_ else values)
-
-
-def _palette_as_grey(content: bytes) -> bytes:
-    """Rewrite a palette PNG as a grey one of the same bits, so that libpng hands out the indices themselves."""
-    kept, position = [content[:8]], 8
-    while position + 8 <= len(content):
-        length, kind = struct.unpack(">I4s", content[position : position + 8])
-        block = content[position : position + length + 12]
-        if kind == b"IHDR":
-            body = b"IHDR" + block[8:17] + b"\0" + block[18:21]
-            block = block[:4] + body + struct.pack(">I", zlib.crc32(body))
-        if kind in (b"IHDR", b"IDAT", b"IEND"):
-            kept.append(block)
-        position += length + 12
-    return b"".join(kept)

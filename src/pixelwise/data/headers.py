@@ -69,6 +69,7 @@ class Header:
     orientation: int = 1
     lossy: bool = False
     inverted_inks: bool = False
+    interlaced: bool = False
 
 
 class Window:
@@ -193,7 +194,7 @@ def parse_png(window: Window) -> Header:
     mode = modes[colour]
     return Header(
         "PNG", height, width, mode, bits, 1 if mode in ("1", "L", "LA") else 3, "uint16" if bits == 16 else "uint8",
-        frames, orientation,
+        frames, orientation, interlaced=bool(first[20]),
     )  # fmt: skip
 
 

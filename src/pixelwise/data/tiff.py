@@ -17,14 +17,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from pixelwise.data.headers import Header, Mode, TruncatedError
+from pixelwise.data.headers import Header, Mode, TruncatedError, Window, parse_jpeg
+from pixelwise.data.tiff_lzw import LZW, read_lzw_page
 
 # Damaged tags are logged by tifffile; without a handler Python would print them on the terminal.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _JPEG = 7
-_LOSSLESS = {1, 2, 3, 4, 5, 8, 32773, 32946, 50000}  # none, fax, LZW, deflate, PackBits, Zstandard
+_LOSSLESS = {1, 5, 8, 32773, 32946, 50000}  # none, LZW, deflate (two numbers), PackBits, Zstandard
 _ALPHA = ((1,), (2,))
 _PREMULTIPLIED = (1,)
 _SMALL_CHUNK = 1 << 24
@@ -47,6 +48,7 @@ class TiffPicture:
             raise TruncatedError(f"its axes {self._series.axes} do not form a picture")
         self._channel_axis = next((axis for axis in "SC" if self._sizes.get(axis, 1) > 1), "")
         self._check_one_size()
+        self._packed_by_lzw = int(self._page.compression) == LZW
         self.header = self._header()
 
     def _check_one_size(self) -> None:
@@ -62,7 +64,7 @@ class TiffPicture:
     def _header(self) -> Header:
         page, samples = self._page, self._sizes.get(self._channel_axis, 1)
         bits = page.bitspersample
-        if int(page.compression) not in _LOSSLESS | {_JPEG}:  # the rest is rare, and code that nobody needs to expose
+        if int(page.compression) not in _LOSSLESS | {_JPEG}:  # the rest is rare; fax decoders crash on damage
             name = getattr(page.compression, "name", page.compression)
             raise TruncatedError(f"its compression ({name}) is not read here; save it with LZW or deflate")
         if not isinstance(bits, int):
@@ -144,15 +146,21 @@ class TiffPicture:
             number = np.arange(pages).reshape(tuple(outer.values()))
             keys = number[tuple(slice(None) if axis == self._channel_axis else position[axis] for axis in outer)]
             chosen = [int(key) for key in np.ravel(keys)]
-            stack = np.stack([page.asarray() for page in self._complete(chosen)])
+            stack = np.stack([self._read(page) for page in self._complete(chosen)])
             values = stack.reshape([self._sizes[axis] for axis in inner])
         else:
-            self._complete(list(range(pages)))
-            whole = self._series.asarray().reshape(tuple(self._sizes.values()))
+            complete = self._complete(list(range(pages)))
+            if self._packed_by_lzw and (pages > 1 or math.prod(outer.values()) > 1):
+                raise TruncatedError("its pages do not fill its axes")
+            whole = self._read(complete[0]) if self._packed_by_lzw else self._series.asarray()
+            whole = whole.reshape(tuple(self._sizes.values()))
             values = whole[tuple(position.get(axis, slice(None)) for axis in self._sizes)]
         order = [inner.index(axis) for axis in ("Y", "X", self._channel_axis) if axis]
         picture = values.transpose(order)
         return picture if picture.ndim == 3 else picture[..., None]
+
+    def _read(self, page: tifffile.TiffPage | tifffile.TiffFrame) -> NDArray[Any]:
+        return read_lzw_page(page) if self._packed_by_lzw else page.asarray()
 
     def _complete(self, numbers: list[int]) -> list[tifffile.TiffPage | tifffile.TiffFrame]:
         """Return these pages, whose data the file holds to the last byte."""
@@ -164,8 +172,19 @@ class TiffPicture:
             ends = [start + count for start, count in zip(page.dataoffsets, page.databytecounts, strict=True)]
             if max(ends, default=0) > size:
                 raise TruncatedError(f"it ends after {size} bytes of {max(ends)}")
+            if int(self._page.compression) == _JPEG:
+                self._check_jpegs(page)
             pages.append(page)
         return pages
+
+    def _check_jpegs(self, page: tifffile.TiffPage | tifffile.TiffFrame) -> None:
+        """Refuse a JPEG inside that is larger than its tile, before its decoder makes room for it."""
+        rows, columns = self._page.chunks[:2]
+        for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
+            self._file.filehandle.seek(start)
+            inside = parse_jpeg(Window.over(self._file.filehandle.read(count))) if count else None
+            if inside is not None and (inside.height > rows or inside.width > columns):
+                raise TruncatedError("a JPEG inside is larger than its place")
 
 
 @contextmanager
