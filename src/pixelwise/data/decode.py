@@ -85,7 +85,7 @@ def decode_stored(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
         return decode_png_stored(_content(stream), header)
     if header.format == "TIFF":
         with open_tiff(stream) as picture:
-            if picture.white_is_zero:
+            if picture.white_is_zero and header.bits > 1:  # tifffile declares so every array of truth values
                 raise TruncatedError("white is its smallest value (an inverted table); save the mask without it")
             values = picture.stored(frame)
         return values.view(np.uint8) if values.dtype == np.bool_ else values

@@ -1,0 +1,173 @@
+"""Findings about sizes, channels, depths and value ranges."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.check.findings import Findings, counted
+from pixelwise.data.check.survey import Survey
+from pixelwise.data.manifest import DTYPES, Manifest
+from pixelwise.data.names import show_path
+
+_SMALL_PX: Final = 16
+_LARGE_PIXELS: Final = 4096 * 4096
+_SLENDER: Final = 3.0
+_DIFFERENT_ASPECT: Final = 2.0
+_UINT16_TOP: Final = 65535
+
+
+def report_pictures(manifest: Manifest, survey: Survey, findings: Findings) -> None:
+    """Report on the forms of all images, and on the values of the decoded ones."""
+    _sizes(manifest, findings)
+    _channels(manifest, findings)
+    _dtypes(manifest, findings)
+    _ranges(manifest, survey, findings)
+
+
+def _paths(manifest: Manifest, rows: NDArray[np.int64]) -> Iterable[str]:
+    return dict.fromkeys(manifest.paths[row] for row in rows.tolist())
+
+
+def _sizes(manifest: Manifest, findings: Findings) -> None:
+    height = manifest.column("height").astype(np.int64)
+    width = manifest.column("width").astype(np.int64)
+    sizes = np.unique(np.stack([height, width], axis=1), axis=0)
+    if len(sizes) > 1:
+        findings.add(
+            "info",
+            "mixed-sizes",
+            f"{len(sizes):,} different sizes: {height.min():,} to {height.max():,} px high, {width.min():,} to "
+            f"{width.max():,} px wide, in the middle {int(np.median(height)):,} x {int(np.median(width)):,}.",
+            "Choose how pictures are brought to one size (resize: crop, pad or stretch), or train on crops",
+        )
+    small = np.flatnonzero(np.minimum(height, width) < _SMALL_PX)
+    if len(small):
+        row = int(small[0])
+        findings.add(
+            "warning",
+            "tiny",
+            f"{counted(len(small), 'picture')} of less than {_SMALL_PX} px: "
+            f"{show_path(manifest.paths[row])} is {height[row]} x {width[row]} px.",
+            "Check that they are not icons or remains; most networks need 32 px",
+            _paths(manifest, small),
+        )
+    large = np.flatnonzero(height * width > _LARGE_PIXELS)
+    if len(large):
+        row = int(large[0])
+        findings.add(
+            "info",
+            "large",
+            f"{counted(len(large), 'picture')} of more than 4096 x 4096 px: "
+            f"{show_path(manifest.paths[row])} is {height[row]:,} x {width[row]:,} px.",
+            "Train on crops, or cut the pictures into tiles: reading each whole costs time and memory",
+            _paths(manifest, large),
+        )
+    aspect = width / height
+    slender = np.flatnonzero(np.maximum(aspect, 1 / aspect) >= _SLENDER)
+    if len(slender):
+        row = int(slender[0])
+        findings.add(
+            "warning",
+            "slender",
+            f"{counted(len(slender), 'picture')} at least {_SLENDER:g} times as long as wide: "
+            f"{show_path(manifest.paths[row])} is {height[row]} x {width[row]} px.",
+            "Stretching distorts them and a central crop drops most of them: pad, or cut them first",
+            _paths(manifest, slender),
+        )
+    elif aspect.max() / aspect.min() >= _DIFFERENT_ASPECT:
+        findings.add(
+            "info",
+            "mixed-aspect",
+            f"Aspect ratios (width / height) from {aspect.min():.2f} to {aspect.max():.2f}.",
+            "Prefer crop or pad to stretch",
+        )
+
+
+def _channels(manifest: Manifest, findings: Findings) -> None:
+    values, counts = np.unique(manifest.column("channels"), return_counts=True)
+    if len(values) < 2:
+        return
+    fewer = np.flatnonzero(manifest.column("channels") == values[counts.argmin()])
+    told = ", ".join(f"{count:,} of {value}" for value, count in zip(values, counts, strict=True))
+    if set(values.tolist()) == {1, 3}:
+        findings.add(
+            "warning",
+            "mixed-channels",
+            f"Grey and colour pictures are mixed: {told} channels. Grey ones are repeated into three channels.",
+            "Check that colour does not tell the classes apart by accident",
+            _paths(manifest, fewer),
+        )
+        return
+    findings.add(
+        "error",
+        "mixed-channels",
+        f"Pictures have different numbers of channels: {told} channels.",
+        "Bring all to one number; a network has one",
+        _paths(manifest, fewer),
+    )
+
+
+def _dtypes(manifest: Manifest, findings: Findings) -> None:
+    codes, counts = np.unique(manifest.column("dtype"), return_counts=True)
+    if len(codes) > 1:
+        fewer = np.flatnonzero(manifest.column("dtype") == codes[counts.argmin()])
+        told = ", ".join(f"{count:,} of {DTYPES[code]}" for code, count in zip(codes, counts, strict=True))
+        findings.add(
+            "error",
+            "mixed-depths",
+            f"Pictures have different depths: {told}. One value range cannot fit both.",
+            "Save all with the same number of bits",
+            _paths(manifest, fewer),
+        )
+
+
+def _ranges(manifest: Manifest, survey: Survey, findings: Findings) -> None:
+    if not len(survey.rows):
+        return
+    blank = survey.rows[survey.low == survey.high]
+    if len(blank):
+        findings.add(
+            "warning",
+            "blank",
+            f"{counted(len(blank), 'picture')} of one single value: {show_path(manifest.paths[int(blank[0])])}.",
+            "Check that they are meant to be empty",
+            _paths(manifest, blank),
+        )
+    codes = manifest.column("dtype")[survey.rows]
+    for code, dtype in enumerate(DTYPES):
+        here = codes == code
+        if here.any():
+            low, high = float(survey.low[here].min()), float(survey.high[here].max())
+            if dtype == "uint16":
+                _deep(low, high, findings)
+            elif dtype == "float32":
+                findings.add(
+                    "info",
+                    "float-range",
+                    f"Real-valued pictures, {low:g} to {high:g}.",
+                    "The range measured in the training images is mapped to 0..1; declare one if you know it",
+                )
+            elif high <= 1 and len(survey.rows) > 1:
+                findings.add(
+                    "warning",
+                    "dark",
+                    f"8-bit pictures whose largest value is {high:g}: nearly black.",
+                    "They may hold 0..1 where 0..255 was meant: check how they were saved",
+                )
+
+
+def _deep(low: float, high: float, findings: Findings) -> None:
+    bits = max(1, int(high).bit_length())
+    share = high / _UINT16_TOP
+    used = f"16-bit pictures with values {low:,.0f} to {high:,.0f} ({bits} bits, {share:.1%} of the range)."
+    if bits <= 12:
+        findings.add(
+            "warning",
+            "unused-depth",
+            used,
+            "Scaled by all 16 bits they would be nearly black: the measured range is used; declare one if you know it",
+        )
+    else:
+        findings.add("info", "16-bit", used, "Nothing must be done: values are scaled, never cut")
