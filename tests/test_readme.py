@@ -1,4 +1,4 @@
-"""Every command and every line of Python that the README shows is run here, on small real data under the README's names."""
+"""Every command and line of Python that the README shows is run here, on real data under the README's names."""
 
 import os
 import re

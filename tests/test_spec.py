@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
-from pixelwise.spec import Facts, Network, Paper, Spec, Stage, TaskName
+from pixelwise.specs import Facts, Network, Paper, Spec, Stage, TaskName
 
 FACTS = Facts(
     paper=Paper(title="T", authors="A", year=2000, venue="V", link="L"),
@@ -90,18 +90,18 @@ def test_command_line_text_becomes_the_columns_type(text: str, key: str, value: 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"width": "1,2"}, "toy1 has no field 'width'. Did you mean widths?."),
+        ({"width": "1,2"}, "toy1 has no field 'width'. Did you mean widths?"),
         ({"zzz": "1"}, "toy1 has no field 'zzz'. Known are: flag, mode, rate, size, widths, word."),
-        ({"mode": "group"}, "toy1: mode='group'. expected one of none, batch. Correct the value."),
+        ({"mode": "group"}, "toy1: mode='group'. Expected one of none, batch. Correct the value."),
         (
             {"widths": "1,x"},
-            "toy1: widths=(1, 'x'). expected comma-separated values, each a whole number. Correct the value.",
+            "toy1: widths=(1, 'x'). Expected comma-separated values, each a whole number. Correct the value.",
         ),
-        ({"rate": "fast"}, "toy1: rate='fast'. expected a number. Correct the value."),
-        ({"flag": "1"}, "toy1: flag=1. expected true or false. Correct the value."),
+        ({"rate": "fast"}, "toy1: rate='fast'. Expected a number. Correct the value."),
+        ({"flag": "1"}, "toy1: flag=1. Expected true or false. Correct the value."),
         (
             {"size": "1,2,3"},
-            "toy1: size=(1, 2, 3). expected comma-separated values, each a whole number or none. Correct the value.",
+            "toy1: size=(1, 2, 3). Expected comma-separated values, each a whole number or none. Correct the value.",
         ),
         ({"name": "x"}, "toy1 has no field 'name'. Known are: flag, mode, rate, size, widths, word."),
     ],
@@ -133,19 +133,19 @@ def test_networks_defaults() -> None:
         (
             None,
             (1, 1, 4, 4),
-            "toy1: a batch of shape (1, 1, 4, 4). expected (N, 3, H, W). "
+            "toy1: a batch of shape (1, 1, 4, 4). Expected (N, 3, H, W). "
             "Convert the images to 3 channels, or create the network with other in_channels.",
         ),
         (
             None,
             (3, 4, 4),
-            "toy1: a batch of shape (3, 4, 4). expected (N, 3, H, W). "
+            "toy1: a batch of shape (3, 4, 4). Expected (N, 3, H, W). "
             "Convert the images to 3 channels, or create the network with other in_channels.",
         ),
         (
             (8, 9),
             (1, 3, 4, 4),
-            "toy1 cannot take images of 4 x 4 pixels. expected 8 x 9. "
+            "toy1 cannot take images of 4 x 4 pixels. Expected 8 x 9. "
             "Resize the images, or set image_size=4,4 before building.",
         ),
     ],
@@ -160,4 +160,4 @@ def test_networks_refuse_wrong_batches(size: Any, shape: tuple[int, ...], messag
 def test_channels_and_classes_are_positive(channels: int, classes: int, what: str) -> None:
     with pytest.raises(SpecError) as caught:
         TOY.build(channels, classes)
-    assert str(caught.value) == f"toy1: {what}. expected at least 1. Correct the number."
+    assert str(caught.value) == f"toy1: {what}. Expected at least 1. Correct the number."

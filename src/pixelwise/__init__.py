@@ -20,9 +20,9 @@ from pixelwise import errors
 if TYPE_CHECKING:
     from pixelwise.catalogue import create, names, spec
     from pixelwise.data.check import check_data as check
-    from pixelwise.evaluate import evaluate_run as evaluate
+    from pixelwise.evaluation import evaluate_run as evaluate
     from pixelwise.predict.predictor import Predictor
-    from pixelwise.report import write_report as report
+    from pixelwise.reporting import write_report as report
     from pixelwise.train.session import resume, train
 
     load = Predictor.load
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "check": ("pixelwise.data.check", "check_data"),
     "create": ("pixelwise.catalogue", "create"),
-    "evaluate": ("pixelwise.evaluate", "evaluate_run"),
+    "evaluate": ("pixelwise.evaluation", "evaluate_run"),
     "load": ("pixelwise.predict.predictor", "Predictor.load"),
     "names": ("pixelwise.catalogue", "names"),
-    "report": ("pixelwise.report", "write_report"),
+    "report": ("pixelwise.reporting", "write_report"),
     "resume": ("pixelwise.train.session", "resume"),
     "spec": ("pixelwise.catalogue", "spec"),
     "train": ("pixelwise.train.session", "train"),

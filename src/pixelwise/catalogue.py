@@ -14,7 +14,7 @@ from typing import Any
 from pixelwise.errors import SpecError, UsageError, suggest
 from pixelwise.networks.classification import lenet, mlp, resnet
 from pixelwise.networks.segmentation import unet
-from pixelwise.spec import Network, Spec
+from pixelwise.specs import Network, Spec
 from pixelwise.weights import load_weights
 
 _SPECS: dict[str, Spec] = {row.name: row for row in (*lenet.SPECS, *mlp.SPECS, *resnet.SPECS, *unet.SPECS)}
@@ -73,7 +73,7 @@ def create(name: str, *, in_channels: int, num_classes: int, weights: Path | str
 
 
 def spec_from_json(content: Mapping[str, Any]) -> Spec:
-    """Read what :meth:`~pixelwise.spec.Spec.to_json` wrote; facts come back for unchanged rows of the catalogue.
+    """Read what :meth:`~pixelwise.specs.Spec.to_json` wrote; facts come back for unchanged rows of the catalogue.
 
     Raises:
         SpecError: an unknown family or column, a missing column, or a value of the wrong type.

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pixelwise.data import samples
 from pixelwise.errors import OutputError
-from pixelwise.evaluate.scores import Score, Scores
+from pixelwise.evaluation.scores import Score, Scores
 from pixelwise.predict.files import predict_files
 from pixelwise.predict.predictor import Predictor
-from pixelwise.report import write_report
+from pixelwise.reporting import write_report
 from pixelwise.storage.atomic import check_writable, read_json, write_text
 from pixelwise.train.session import train
 

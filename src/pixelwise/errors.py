@@ -40,12 +40,16 @@ class PixelwiseError(ValueError):
 
     def __init__(self, came: str, *, expected: str = "", do: str = "") -> None:
         self.came, self.expected, self.do = came, expected, do
-        parts = [came, f"expected {expected}" if expected else "", do]
-        super().__init__(". ".join(part.rstrip(".") for part in parts if part) + ".")
+        parts = [came, f"Expected {expected}" if expected else "", do]
+        super().__init__(" ".join(_as_sentence(part) for part in parts if part))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Rebuild from the three parts, so that an error crosses from a worker process unharmed."""
         return _rebuild, (type(self), self.came, self.expected, self.do)
+
+
+def _as_sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def _rebuild(kind: type[PixelwiseError], came: str, expected: str, do: str) -> PixelwiseError:

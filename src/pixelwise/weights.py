@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import WeightsError
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 from pixelwise.storage.arrays import read_tensors
 
 TORCH_SUFFIXES = (".pth", ".pt", ".th")

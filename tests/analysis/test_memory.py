@@ -11,7 +11,7 @@ from pixelwise import analysis, catalogue
 from pixelwise.analysis import memory
 from pixelwise.errors import SpecError
 from pixelwise.networks.segmentation.unet import UNetSpec
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 
 GIB = 2**30
 
@@ -102,7 +102,7 @@ def test_impossible_budgets_are_refused(budget: int, reserve: float) -> None:
         analysis.suggest_batch_size(network, (1, 28, 28), budget, reserve=reserve)
     assert str(caught.value) == (
         f"budget_bytes={budget}, reserve={reserve}. "
-        "expected a positive budget and a reserve from 0 up to, but not including, 1. Correct the numbers."
+        "Expected a positive budget and a reserve from 0 up to, but not including, 1. Correct the numbers."
     )
 
 

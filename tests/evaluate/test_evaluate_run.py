@@ -9,7 +9,7 @@ from labelled_folders import class_folders, make_run, mask_folder, write_picture
 
 from pixelwise.data.manifest import build_manifest
 from pixelwise.errors import DataError, OutputError, RunError, UsageError
-from pixelwise.evaluate import evaluate, evaluate_run
+from pixelwise.evaluation import evaluate, evaluate_run
 from pixelwise.runs.model import save_model
 from small_models import classifier, segmenter
 
@@ -74,14 +74,14 @@ def test_a_moved_data_folder_and_a_bare_model_are_explained(tmp_path):
     with pytest.raises(RunError) as caught:
         evaluate_run(run.path)
     assert str(caught.value) == (
-        f"The data folder of {run.path} is not there: {root}. expected the folder that it was trained on, or another "
+        f"The data folder of {run.path} is not there: {root}. Expected the folder that it was trained on, or another "
         f"one. Give the data folder: pixelwise evaluate {run.path} DATA."
     )
     assert evaluate_run(run.path, tmp_path / "elsewhere").num_images == 18
     with pytest.raises(UsageError) as caught:
         evaluate_run(run.path / "model")
     assert str(caught.value) == (
-        f"{run.path / 'model'} is a model without its run, which does not know its data. expected a run, or a data "
+        f"{run.path / 'model'} is a model without its run, which does not know its data. Expected a run, or a data "
         f"folder as well. Give the data folder: pixelwise evaluate {run.path / 'model'} DATA."
     )
     assert evaluate_run(run.path / "model", tmp_path / "elsewhere").num_images == 18

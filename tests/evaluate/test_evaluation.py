@@ -11,7 +11,7 @@ from labelled_folders import CLASSES, class_folders, mask_folder
 from pixelwise.data.manifest import build_manifest
 from pixelwise.data.reading import SampleReader
 from pixelwise.errors import DataError, Interrupted, MaskError, UsageError
-from pixelwise.evaluate import Scores, evaluate
+from pixelwise.evaluation import Scores, evaluate
 from pixelwise.predict.predictor import Predictor
 from small_models import classifier, preprocess, segmenter
 
@@ -102,11 +102,11 @@ def test_the_split_is_test_or_else_validation(tmp_path):
     assert evaluate(model, root, whole.with_splits(codes)).split == "val"
     with pytest.raises(UsageError) as caught:
         evaluate(model, root, whole, split="testing")
-    assert str(caught.value) == "split 'testing'. expected test, val, train, all. Choose one."
+    assert str(caught.value) == "split 'testing'. Expected test, val, train, all. Choose one."
     with pytest.raises(DataError) as caught:
         evaluate(model, root, whole.with_splits(np.ones(30, np.uint8)), split="test")
     assert str(caught.value) == (
-        "The test split has no labelled image. expected at least one. Choose another split, or add labels."
+        "The test split has no labelled image. Expected at least one. Choose another split, or add labels."
     )
 
 
@@ -126,7 +126,7 @@ def test_data_of_another_task_is_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         evaluate(segmenter(), root, build_manifest(root))
     assert str(caught.value) == (
-        "The data is for classification. expected data for segmentation, which the model was trained for. Check the "
+        "The data is for classification. Expected data for segmentation, which the model was trained for. Check the "
         "data folder, or use another model."
     )
 
@@ -159,7 +159,7 @@ def test_masks_that_ignore_everything_have_no_score(tmp_path):
     with pytest.raises(DataError) as caught:
         evaluate(segmenter(), root, blank)
     assert str(caught.value) == (
-        "All pixels of all masks are ignored. expected labelled pixels. Check how the masks are read."
+        "All pixels of all masks are ignored. Expected labelled pixels. Check how the masks are read."
     )
 
 
@@ -179,7 +179,7 @@ def test_a_mask_of_another_size_is_named(tmp_path, monkeypatch):
     with pytest.raises(MaskError) as caught:
         evaluate(segmenter(), root, manifest)
     assert str(caught.value) == (
-        "masks/0.png has 39 x 56 pixels. expected 40 x 56, the size of images/0.png. Run pixelwise check on the data."
+        "masks/0.png has 39 x 56 pixels. Expected 40 x 56, the size of images/0.png. Run pixelwise check on the data."
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pixelwise.errors import RunError
-from pixelwise.evaluate.scores import ClassScores, SampleScore, Score, Scores
+from pixelwise.evaluation.scores import ClassScores, SampleScore, Score, Scores
 from pixelwise.metrics import calibration_bins
 
 
@@ -83,7 +83,7 @@ def test_damaged_and_newer_files_are_refused(tmp_path):
     with pytest.raises(RunError) as caught:
         Scores.load(path)
     assert str(caught.value) == (
-        f"{path} has format 2. expected format 1 or older. Update pixelwise: a newer version wrote it."
+        f"{path} has format 2. Expected format 1 or older. Update pixelwise: a newer version wrote it."
     )
     for damage in ({"confusion": [[1]]}, {"scores": [{"name": "top1"}]}, {"classes": None}, {"notes": 3}):
         path.write_text(json.dumps(content | damage))

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixelwise.errors import DataError
-from pixelwise.evaluate.classes import class_order, label_map_table
-from pixelwise.evaluate.tally import ClassificationCounts, tally_classification, tally_segmentation
+from pixelwise.evaluation.classes import class_order, label_map_table
+from pixelwise.evaluation.tally import ClassificationCounts, tally_classification, tally_segmentation
 from pixelwise.metrics import ClassCounts, calibration_bins, confusion_matrix
 
 

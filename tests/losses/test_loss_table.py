@@ -35,23 +35,23 @@ def test_a_sum_is_the_sum():
     [
         (
             "ce+focl",
-            "loss 'ce+focl': 'focl' is not a loss. expected a sum such as ce+dice or 0.5*ce+dice. "
+            "loss 'ce+focl': 'focl' is not a loss. Expected a sum such as ce+dice or 0.5*ce+dice. "
             "Known are: bce, ce, dice.",
         ),
         (
             "ce+",
-            "loss 'ce+' has an empty term. expected a sum such as ce+dice or 0.5*ce+dice. Known are: bce, ce, dice.",
+            "loss 'ce+' has an empty term. Expected a sum such as ce+dice or 0.5*ce+dice. Known are: bce, ce, dice.",
         ),
         (
             "two*ce",
-            "loss 'two*ce': 'two' is not a factor. expected a positive number. Write for example 0.5*ce.",
+            "loss 'two*ce': 'two' is not a factor. Expected a positive number. Write for example 0.5*ce.",
         ),
-        ("-1*ce", "loss '-1*ce': '-1' is not a factor. expected a positive number. Write for example 0.5*ce."),
-        ("inf*ce", "loss 'inf*ce': 'inf' is not a factor. expected a positive number. Write for example 0.5*ce."),
-        ("*ce", "loss '*ce': '' is not a factor. expected a positive number. Write for example 0.5*ce."),
+        ("-1*ce", "loss '-1*ce': '-1' is not a factor. Expected a positive number. Write for example 0.5*ce."),
+        ("inf*ce", "loss 'inf*ce': 'inf' is not a factor. Expected a positive number. Write for example 0.5*ce."),
+        ("*ce", "loss '*ce': '' is not a factor. Expected a positive number. Write for example 0.5*ce."),
         (
             "ce+0.5*ce",
-            "loss 'ce+0.5*ce' names ce more than once. expected each loss once. Use one term with one factor.",
+            "loss 'ce+0.5*ce' names ce more than once. Expected each loss once. Use one term with one factor.",
         ),
     ],
 )
@@ -73,7 +73,7 @@ def test_one_logit_never_goes_through_a_softmax():
         make_loss("ce", settings(num_outputs=1))
     assert str(caught.value) == (
         "loss 'ce' cannot use ce with num_outputs=1: the softmax of a single logit is always 1 and its gradient always "
-        "0, so nothing would be learned. expected a sum of bce, dice. Change the loss, or the form of the output "
+        "0, so nothing would be learned. Expected a sum of bce, dice. Change the loss, or the form of the output "
         "(binary=sigmoid or softmax)."
     )
 
@@ -83,7 +83,7 @@ def test_several_logits_never_go_through_a_sigmoid_each():
         make_loss("dice+bce", settings(num_outputs=4))
     assert str(caught.value) == (
         "loss 'dice+bce' cannot use bce with num_outputs=4: it takes one sigmoid logit for two classes, and here are 4 "
-        "logits of classes that exclude each other. expected a sum of ce, dice. Change the loss, or the form of the "
+        "logits of classes that exclude each other. Expected a sum of ce, dice. Change the loss, or the form of the "
         "output (binary=sigmoid or softmax)."
     )
 
@@ -92,7 +92,7 @@ def test_an_option_that_no_term_heeds_is_refused():
     with pytest.raises(UsageError) as caught:
         make_loss("dice", settings(label_smoothing=0.1))
     assert str(caught.value) == (
-        "loss 'dice' makes no use of label_smoothing. expected a sum with one of ce, bce. Add such a term, or leave "
+        "loss 'dice' makes no use of label_smoothing. Expected a sum with one of ce, bce. Add such a term, or leave "
         "label_smoothing out."
     )
     make_loss("ce+dice", settings(label_smoothing=0.1, class_weights=(1.0, 2.0, 3.0)))

@@ -75,14 +75,14 @@ def test_foreign_values_are_not_dropped_in_silence(kind):
     with pytest.raises(DataError) as caught:
         confusion_matrix(np.array([0, 7, 255], kind), good, 3, ignore=255)
     assert str(caught.value) == (
-        "the truth holds 7. expected 0 to 2, or 255 for what is not counted. "
+        "the truth holds 7. Expected 0 to 2, or 255 for what is not counted. "
         "Run pixelwise check on the data, and mend its labels."
     )
-    with pytest.raises(DataError, match=r"^the truth holds 255\. expected 0 to 2\. "):
+    with pytest.raises(DataError, match=r"^the truth holds 255\. Expected 0 to 2\. "):
         confusion_matrix(np.array([0, 1, 255], kind), good, 3, ignore=None)
     with pytest.raises(DataError) as caught:
         confusion_matrix(good, np.array([0, 1, 3], kind), 3, ignore=255)
-    assert str(caught.value) == "the prediction holds 3. expected 0 to 2. Use a model for these classes."
+    assert str(caught.value) == "the prediction holds 3. Expected 0 to 2. Use a model for these classes."
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

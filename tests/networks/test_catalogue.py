@@ -16,7 +16,7 @@ from pixelwise.networks.classification.lenet import LeNetSpec
 from pixelwise.networks.classification.mlp import MLPSpec
 from pixelwise.networks.classification.resnet import ResNetSpec
 from pixelwise.networks.segmentation.unet import UNetSpec
-from pixelwise.spec import Spec
+from pixelwise.specs import Spec
 
 ACTIVATIONS = st.sampled_from(["none", "relu", "tanh", "scaled_tanh"])
 INITIALISATIONS = st.sampled_from(["lecun", "he", "glorot"])
@@ -135,13 +135,13 @@ GOOD: dict[str, Any] = catalogue.spec("mlp_784_300_10").to_json()
     [
         (
             {"name": "x"},
-            "a network description with the keys ['name']. expected family, name and columns. "
+            "a network description with the keys ['name']. Expected family, name and columns. "
             "Take it from a file that pixelwise wrote.",
         ),
-        ({**GOOD, "family": "mpl"}, "mlp_784_300_10: unknown family 'mpl'. Did you mean mlp?."),
+        ({**GOOD, "family": "mpl"}, "mlp_784_300_10: unknown family 'mpl'. Did you mean mlp?"),
         (
             {**GOOD, "columns": {"hidden": [3]}},
-            "mlp_784_300_10: no value for activation, image_size, initialisation. expected every column of mlp. "
+            "mlp_784_300_10: no value for activation, image_size, initialisation. Expected every column of mlp. "
             "The file was written by another version of pixelwise: use that one, or add the columns.",
         ),
         (
@@ -150,7 +150,7 @@ GOOD: dict[str, Any] = catalogue.spec("mlp_784_300_10").to_json()
         ),
         (
             {**GOOD, "columns": {**GOOD["columns"], "hidden": "many"}},
-            "mlp_784_300_10: hidden='many'. expected comma-separated values, each a whole number. Correct the value.",
+            "mlp_784_300_10: hidden='many'. Expected comma-separated values, each a whole number. Correct the value.",
         ),
     ],
 )
@@ -185,5 +185,5 @@ def test_networks_refuse_what_they_cannot_take(name: str, shape: tuple[int, ...]
 
 @pytest.mark.parametrize(("channels", "classes"), [(0, 10), (3, 0), (-1, -1)])
 def test_channels_and_classes_must_be_positive(channels: int, classes: int) -> None:
-    with pytest.raises(SpecError, match="expected at least 1"):
+    with pytest.raises(SpecError, match="Expected at least 1"):
         catalogue.create("lenet5_relu", in_channels=channels, num_classes=classes)

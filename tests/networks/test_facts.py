@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from pixelwise import analysis, catalogue
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 
 VARIANTS = json.loads((Path(__file__).parents[1] / "fixtures" / "architectures.json").read_text())["variants"]
 NOT_IN_THE_SHEET = {"lenet5_relu", "unet_milesial_bilinear", "unet16"}

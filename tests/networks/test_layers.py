@@ -74,7 +74,7 @@ def test_impossible_upsamplings_are_refused(kind: str, out: int) -> None:
     with pytest.raises(SpecError) as caught:
         upsample_2x(kind, 4, out)  # type: ignore[arg-type]
     assert str(caught.value) == (
-        f"up-sampling {kind!r} from 4 to {out} channels. expected transposed2, transposed3, nearest, pixel_shuffle, "
+        f"up-sampling {kind!r} from 4 to {out} channels. Expected transposed2, transposed3, nearest, pixel_shuffle, "
         "or bilinear with equal channels. Choose another kind."
     )
 
@@ -82,7 +82,7 @@ def test_impossible_upsamplings_are_refused(kind: str, out: int) -> None:
 def test_unknown_activations_are_refused() -> None:
     with pytest.raises(SpecError) as caught:
         activation("gelu")  # type: ignore[arg-type]
-    assert str(caught.value) == ("activation 'gelu'. expected one of none, relu, tanh, scaled_tanh. Correct the name.")
+    assert str(caught.value) == ("activation 'gelu'. Expected one of none, relu, tanh, scaled_tanh. Correct the name.")
     x = torch.randn(3)
     assert torch.equal(activation("none")(x), x)
     assert torch.equal(activation("tanh")(x), torch.tanh(x))

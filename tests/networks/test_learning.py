@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from pixelwise import catalogue
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 
 MEMBERS = {
     "lenet5": (16, (32, 32), 0.05),

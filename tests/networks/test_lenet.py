@@ -155,12 +155,12 @@ def test_28_pixel_form_keeps_the_papers_parameters() -> None:
     [
         (
             {"connections": "partial", "widths": (8, 16, 120)},
-            "x: connections=partial with widths=(8, 16, 120). expected widths that begin with 6, 16: the connection "
+            "x: connections=partial with widths=(8, 16, 120). Expected widths that begin with 6, 16: the connection "
             "table has that size. Set connections=full, or these widths.",
         ),
         (
             {"image_size": (12, 32)},
-            "x: images of 12 x 32 pixels vanish in the convolutions. expected a larger image_size, or more padding. "
+            "x: images of 12 x 32 pixels vanish in the convolutions. Expected a larger image_size, or more padding. "
             "Enlarge the images, or set a smaller kernel or fewer widths.",
         ),
     ],

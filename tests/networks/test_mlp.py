@@ -26,7 +26,7 @@ def test_other_image_sizes_are_refused_and_can_be_set() -> None:
     with pytest.raises(SpecError) as caught:
         spec.build(1, 10)(torch.zeros(1, 1, 32, 28))
     assert str(caught.value) == (
-        "mlp_784_300_10 cannot take images of 32 x 28 pixels. expected 28 x 28. "
+        "mlp_784_300_10 cannot take images of 32 x 28 pixels. Expected 28 x 28. "
         "Resize the images, or set image_size=32,28 before building."
     )
     assert spec.replace(image_size=(32, 28)).build(3, 5)(torch.zeros(1, 3, 32, 28)).shape == (1, 5)
@@ -40,4 +40,4 @@ def test_no_hidden_layer_is_a_linear_classifier() -> None:
 def test_fields_without_sense_are_refused() -> None:
     with pytest.raises(SpecError) as caught:
         MLPSpec(name="x", hidden=(0,))
-    assert str(caught.value) == "x: image_size=(28, 28), hidden=(0,). expected positive numbers. Correct them."
+    assert str(caught.value) == "x: image_size=(28, 28), hidden=(0,). Expected positive numbers. Correct them."

@@ -114,7 +114,7 @@ def test_too_small_images_are_refused(name: str, size: tuple[int, int], least: i
     with pytest.raises(SpecError) as caught:
         network(torch.zeros(1, 3, *size))
     assert str(caught.value) == (
-        f"{name} cannot take images of {size[0]} x {size[1]} pixels. expected at least {least} x {least}. "
+        f"{name} cannot take images of {size[0]} x {size[1]} pixels. Expected at least {least} x {least}. "
         "Enlarge the images, or choose a network for small images such as resnet20_cifar."
     )
 
@@ -124,17 +124,17 @@ def test_too_small_images_are_refused(name: str, size: tuple[int, int], least: i
     [
         (
             {"depths": (1, 2)},
-            "x: depths=(1, 2), widths=(64, 128, 256, 512). expected as many widths as depths, at least one, all "
+            "x: depths=(1, 2), widths=(64, 128, 256, 512). Expected as many widths as depths, at least one, all "
             "positive. Correct them.",
         ),
         (
             {"depths": (1, 0), "widths": (4, 4)},
-            "x: depths=(1, 0), widths=(4, 4). expected as many widths as depths, at least one, all positive. "
+            "x: depths=(1, 0), widths=(4, 4). Expected as many widths as depths, at least one, all positive. "
             "Correct them.",
         ),
         (
             {"depths": (1, 1), "widths": (8, 4), "shortcut": "A"},
-            "x: shortcut=A with widths=(8, 4). expected widths that never shrink: option A can only add maps. "
+            "x: shortcut=A with widths=(8, 4). Expected widths that never shrink: option A can only add maps. "
             "Set shortcut=B.",
         ),
     ],

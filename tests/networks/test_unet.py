@@ -64,7 +64,7 @@ def test_illegal_sizes_name_the_next_legal_one() -> None:
     with pytest.raises(SpecError) as caught:
         network(torch.empty(1, 1, 512, 100, device="meta"))
     assert str(caught.value) == (
-        "unet cannot take images of 512 x 100 pixels. expected sides of 188 + 16k pixels. "
+        "unet cannot take images of 512 x 100 pixels. Expected sides of 188 + 16k pixels. "
         "Pad or crop to 524 x 188, or set padding=same."
     )
 
@@ -190,4 +190,4 @@ def test_he_rule_counts_the_inputs_of_one_output_pixel() -> None:
 def test_impossible_fields_are_refused(columns: dict[str, object], came: str, expected: str) -> None:
     with pytest.raises(SpecError) as caught:
         TINY.replace(**columns)
-    assert str(caught.value) == f"tiny: {came}. expected {expected}. Correct the fields."
+    assert str(caught.value) == f"tiny: {came}. Expected {expected}. Correct the fields."

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pixelwise import catalogue
 from pixelwise.errors import WeightsError
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 from pixelwise.storage.arrays import write_tensors
 from pixelwise.weights import LAYOUTS, load_tensors, load_weights
 
@@ -90,7 +90,7 @@ def refused(network: Network, tensors: dict[str, Tensor]) -> str:
 
 def test_another_number_of_classes_says_what_to_do() -> None:
     assert refused(cifar(), cifar(100).state_dict()) == (
-        "w.pth holds weights for 100 classes. expected 10, as the network has. "
+        "w.pth holds weights for 100 classes. Expected 10, as the network has. "
         "Create resnet20_cifar with num_classes=100 to use them."
     )
 
@@ -102,7 +102,7 @@ def test_another_network_is_refused_with_the_first_differences() -> None:
         "stage1.3.residual.0.norm.weight is not in the network; "
     )
     assert message.endswith(
-        ", and 67 more. expected the 116 tensors of resnet20_cifar for 3 channels. "
+        ", and 67 more. Expected the 116 tensors of resnet20_cifar for 3 channels. "
         "Create the network that the weights belong to."
     )
 
@@ -113,7 +113,7 @@ def test_missing_names_and_other_shapes_are_listed() -> None:
     state["conv1.conv.weight"] = torch.zeros(16, 1, 3, 3)
     assert refused(cifar(), state) == (
         "w.pth does not fit resnet20_cifar: fc.bias is missing; conv1.conv.weight is (16, 1, 3, 3), not (16, 3, 3, 3). "
-        "expected the 116 tensors of resnet20_cifar for 3 channels. Create the network that the weights belong to."
+        "Expected the 116 tensors of resnet20_cifar for 3 channels. Create the network that the weights belong to."
     )
 
 
@@ -122,7 +122,7 @@ def test_values_that_are_no_numbers_are_refused(bad: float) -> None:
     state = {name: tensor.clone() for name, tensor in cifar().state_dict().items()}
     state["stage2.0.residual.0.conv.weight"][3, 1, 0, 2] = bad
     assert refused(cifar(), state) == (
-        "w.pth: stage2.0.residual.0.conv.weight holds values that are no finite numbers. expected finite "
+        "w.pth: stage2.0.residual.0.conv.weight holds values that are no finite numbers. Expected finite "
         "floating-point weights. Take an earlier checkpoint: the training that wrote this one had failed."
     )
 
@@ -157,7 +157,7 @@ def test_pickled_objects_are_refused_and_not_run(
         load_weights(cifar(), path)
     assert str(caught.value) == (
         f"{path} holds pickled objects besides tensors, which are not loaded: they could run any code. "
-        f"expected tensors by name. {CONVERT}"
+        f"Expected tensors by name. {CONVERT}"
     )
     assert not (tmp_path / "trap-was-sprung").exists()
 
@@ -176,7 +176,7 @@ def test_files_without_weights_are_refused(content: object, came: str, tmp_path:
     torch.save(content, path)
     with pytest.raises(WeightsError) as caught:
         load_weights(cifar(), path)
-    assert str(caught.value) == f"{came.format(path=path)}. expected tensors by name. {CONVERT}"
+    assert str(caught.value) == f"{came.format(path=path)}. Expected tensors by name. {CONVERT}"
 
 
 def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
@@ -187,13 +187,13 @@ def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.safetensors").write_bytes(b"\x10")
     (tmp_path / "weights.h5").write_bytes(b"\x89HDF")
     expected = {
-        "none.pth": "cannot be read: No such file or directory. expected a file of weights. Check the path.",
+        "none.pth": "cannot be read: No such file or directory. Expected a file of weights. Check the path.",
         "cut.pth": "is damaged: PytorchStreamReader failed reading zip archive: failed finding central directory",
-        "text.pth": "was not written by PyTorch. expected a file of weights. Take a fresh copy.",
-        "empty.pt": "was not written by PyTorch. expected a file of weights. Take a fresh copy.",
+        "text.pth": "was not written by PyTorch. Expected a file of weights. Take a fresh copy.",
+        "empty.pt": "was not written by PyTorch. Expected a file of weights. Take a fresh copy.",
         "cut.safetensors": "is damaged: 1 bytes are too few for its header: truncated, or not safetensors.",
-        "none.safetensors": "is missing. expected a safetensors file. Check the path.",
-        "weights.h5": "is no file of weights by its name. expected a name in .safetensors, .pth, .pt, .th.",
+        "none.safetensors": "is missing. Expected a safetensors file. Check the path.",
+        "weights.h5": "is no file of weights by its name. Expected a name in .safetensors, .pth, .pt, .th.",
     }
     for name, message in expected.items():
         with pytest.raises(WeightsError) as caught:

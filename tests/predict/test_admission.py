@@ -31,9 +31,9 @@ CONVERT = "Convert the picture, or train with the channels that it has."
 @pytest.mark.parametrize(
     ("channels", "given", "message"),
     [
-        (5, 1, "The array has 1 channel. expected 5 channels. Give pictures like those of training."),
-        (5, 3, f"The array has 3 channels. expected 5 channels. {CONVERT}"),
-        (1, 2, f"The array has 2 channels. expected 1 channel. {CONVERT}"),
+        (5, 1, "The array has 1 channel. Expected 5 channels. Give pictures like those of training."),
+        (5, 3, f"The array has 3 channels. Expected 5 channels. {CONVERT}"),
+        (1, 2, f"The array has 2 channels. Expected 1 channel. {CONVERT}"),
     ],
 )
 def test_other_channels_are_refused(channels, given, message):
@@ -45,11 +45,11 @@ def test_other_channels_are_refused(channels, given, message):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((3, 4, 5, 1), np.uint8), "The array has the shape (3, 4, 5, 1). expected (H, W) or (H, W, C). "),
-        (np.zeros((0, 4, 1), np.uint8), "The array has the shape (0, 4, 1). expected (H, W) or (H, W, C). "),
-        (np.zeros((4, 4), np.int64), "The array holds int64 values. expected uint8, uint16 or float32, "),
-        (np.full((4, 4), np.nan), "The array holds NaN or infinity. expected finite values. "),
-        (np.full((4, 4), np.float32(np.inf)), "The array holds NaN or infinity. expected finite values. "),
+        (np.zeros((3, 4, 5, 1), np.uint8), "The array has the shape (3, 4, 5, 1). Expected (H, W) or (H, W, C). "),
+        (np.zeros((0, 4, 1), np.uint8), "The array has the shape (0, 4, 1). Expected (H, W) or (H, W, C). "),
+        (np.zeros((4, 4), np.int64), "The array holds int64 values. Expected uint8, uint16 or float32, "),
+        (np.full((4, 4), np.nan), "The array holds NaN or infinity. Expected finite values. "),
+        (np.full((4, 4), np.float32(np.inf)), "The array holds NaN or infinity. Expected finite values. "),
     ],
 )
 def test_arrays_that_are_no_pictures_are_refused(image, message):
@@ -90,6 +90,6 @@ def test_values_on_another_scale_are_refused(low, high, image, is_fine):
     with pytest.raises(ImageError) as caught:
         Predictor(model).predict(image)
     assert str(caught.value) == (
-        f"The array holds {image.dtype} values up to {float(image.max()):g}. expected about {low:g} to {high:g}, the "
+        f"The array holds {image.dtype} values up to {float(image.max()):g}. Expected about {low:g} to {high:g}, the "
         "range of the pictures that the model was trained on. Convert it to the bit depth of the training pictures."
     )

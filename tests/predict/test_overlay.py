@@ -63,7 +63,7 @@ def test_a_label_map_of_another_size_is_refused():
     with pytest.raises(ImageError) as caught:
         draw_overlay(np.zeros((4, 5, 3), np.uint8), np.zeros((5, 4), np.uint8), CLASSES)
     assert str(caught.value) == (
-        "The picture has 4 x 5 pixels and the label map 5 x 4. expected the same size (height x width). "
+        "The picture has 4 x 5 pixels and the label map 5 x 4. Expected the same size (height x width). "
         "Give the picture that was predicted."
     )
 

@@ -149,11 +149,11 @@ def test_bad_pictures_are_passed_over_and_reported(pictures, tmp_path):
     assert summary.predicted == 3
     assert {name: message for name, message in summary.failures if "cut" not in name} == {
         f"{pictures}/link.png": "a link that leads nowhere",
-        f"{pictures}/0_empty.png": f"{pictures}/0_empty.png is empty (0 bytes). expected an image file. "
+        f"{pictures}/0_empty.png": f"{pictures}/0_empty.png is empty (0 bytes). Expected an image file. "
         "Restore it from its source, or leave it out.",
-        f"{pictures}/text.png": f"{pictures}/text.png is a text file. expected JPEG, PNG, TIFF, BMP or WebP (told by "
+        f"{pictures}/text.png": f"{pictures}/text.png is a text file. Expected JPEG, PNG, TIFF, BMP or WebP (told by "
         "content, not by name). Convert it to PNG or TIFF, or leave it out.",
-        f"{pictures}/deep.png": f"{pictures}/deep.png holds uint16 values up to 40000. expected about 0 to 255, the "
+        f"{pictures}/deep.png": f"{pictures}/deep.png holds uint16 values up to 40000. Expected about 0 to 255, the "
         "range of the pictures that the model was trained on. Convert it to the bit depth of the training pictures.",
     }
     assert any("cut.png is damaged or truncated" in message for _, message in summary.failures)
@@ -182,7 +182,7 @@ def test_nothing_is_replaced_unless_that_was_asked_for(pictures, tmp_path, monke
         with pytest.raises(UsageError) as caught:
             predict_files(predictor, [pictures], out)
         assert str(caught.value) == (
-            f"{out}/areas.csv and 3 more would be replaced. expected a folder without results. "
+            f"{out}/areas.csv and 3 more would be replaced. Expected a folder without results. "
             "Choose another --out, or allow it with --overwrite."
         )
         with pytest.raises(UsageError, match=r"masks/a\.png would be replaced\. expected"):
@@ -208,14 +208,14 @@ def test_an_input_is_never_replaced_by_its_own_result(tmp_path):
         with pytest.raises(UsageError) as caught:
             predict_files(Predictor(segmenter()), [given], tmp_path, overwrite=True)
         assert str(caught.value) == (
-            f"{given} lies where the results go. expected inputs from elsewhere. Choose another --out."
+            f"{given} lies where the results go. Expected inputs from elsewhere. Choose another --out."
         )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fmt": "xml"}, "--format xml. expected csv or jsonl. Known are: csv, jsonl."),
+        ({"fmt": "xml"}, "--format xml. Expected csv or jsonl. Known are: csv, jsonl."),
         (
             {"overlays": True},
             "--overlays with a classification model. Leave it out: classes have no place to be drawn.",

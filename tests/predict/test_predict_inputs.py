@@ -96,7 +96,7 @@ def test_names_that_cannot_be_told_apart_are_refused(tmp_path):
     with pytest.raises(UsageError) as caught:
         find_inputs([first, second])
     assert str(caught.value) == (
-        f"{first} and {second} would both have their results under a_png. expected a name of its own for each picture. "
+        f"{first} and {second} would both have their results under a_png. Expected a name of its own for each picture. "
         "Predict them into different folders."
     )
 
@@ -167,16 +167,16 @@ def test_non_utf8_and_line_breaks_in_names(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["none.png"], "{0}/none.png does not exist. expected a file, folder or pattern. Check the path."),
-        (["in", "nowhere"], "{0}/nowhere does not exist. expected a file, folder or pattern. Check the path."),
+        (["none.png"], "{0}/none.png does not exist. Expected a file, folder or pattern. Check the path."),
+        (["in", "nowhere"], "{0}/nowhere does not exist. Expected a file, folder or pattern. Check the path."),
         (
             ["*.gif"],
-            "No image is in {0}/*.gif. expected files that end in .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp. "
+            "No image is in {0}/*.gif. Expected files that end in .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp. "
             "Check the paths.",
         ),
         (
             ["in/.git"],
-            "No image is in {0}/in/.git. expected files that end in .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp. "
+            "No image is in {0}/in/.git. Expected files that end in .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp. "
             "Check the paths.",
         ),
     ],

@@ -50,7 +50,7 @@ def test_a_mask_prediction_is_saved_as_an_indexed_png(tmp_path):
     with pytest.raises(UsageError) as caught:
         MASK.save(tmp_path / "m.jpg")
     assert str(caught.value) == (
-        f"{tmp_path}/m.jpg is to hold a mask. expected a name that ends in .png. Change the name."
+        f"{tmp_path}/m.jpg is to hold a mask. Expected a name that ends in .png. Change the name."
     )
     with pytest.raises(OutputError):
         MASK.save(tmp_path / "nowhere" / "m.png")

@@ -226,7 +226,7 @@ def test_pages_are_chosen_by_number(tmp_path):
         tmp_path / "stack.tif", save_all=True, append_images=[Image.fromarray(page) for page in pages[1:]]
     )
     predictor = Predictor(segmenter())
-    with pytest.raises(ImageError, match=r"stack\.tif holds 3 frames\. expected one picture"):
+    with pytest.raises(ImageError, match=r"stack\.tif holds 3 frames\. Expected one picture"):
         predictor.predict(tmp_path / "stack.tif")
     for number, page in enumerate(pages):
         expected = predictor.predict(page)
@@ -257,7 +257,7 @@ def test_an_answer_that_is_not_finite_is_not_believed():
     with pytest.raises(ImageError) as caught:
         Predictor(model).predict(picture(8, 8))
     assert str(caught.value) == (
-        "The array: the network's answer holds NaN or infinity. expected finite numbers. "
+        "The array: the network's answer holds NaN or infinity. Expected finite numbers. "
         "Look at the picture's values, and at the model's scores."
     )
 
@@ -319,7 +319,7 @@ def test_loading_by_path_and_bad_arguments(tmp_path, monkeypatch):
     assert predictor.batch_size == 2
     assert predictor.classes == ("background", "cell")
     assert torch.equal(predictor.logits(image), Predictor(model).logits(image))
-    with pytest.raises(UsageError, match=r"batch_size=0\. expected at least 1"):
+    with pytest.raises(UsageError, match=r"batch_size=0\. Expected at least 1"):
         Predictor(model, batch_size=0)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DeviceError):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.report.charts import (
+from pixelwise.reporting.charts import (
     BOTTOM,
     HEIGHT,
     LEFT,

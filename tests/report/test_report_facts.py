@@ -8,9 +8,9 @@ from PIL import Image
 
 from pixelwise import catalogue
 from pixelwise.data.manifest import build_manifest
-from pixelwise.report import facts
-from pixelwise.report.gallery import PREDICTED_PIXELS, gallery
-from pixelwise.report.record import Record, read_record
+from pixelwise.reporting import facts
+from pixelwise.reporting.gallery import PREDICTED_PIXELS, gallery
+from pixelwise.reporting.record import Record, read_record
 
 
 def record(manifest=None, scores=None, card=None, events=(), **changes):

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from fake_runs import START, NoData, config, score
 
-from pixelwise.report.notes import lead, notes
-from pixelwise.report.record import Record
+from pixelwise.reporting.notes import lead, notes
+from pixelwise.reporting.record import Record
 
 
 def record(*, events=(), scores=None, faults=(), **changes):

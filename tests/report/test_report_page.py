@@ -12,8 +12,8 @@ from PIL import Image
 from pixelwise import catalogue
 from pixelwise.data.manifest import build_manifest
 from pixelwise.errors import OutputError, RunError
-from pixelwise.report import write_report
-from pixelwise.report.write import LIMIT_BYTES
+from pixelwise.reporting import write_report
+from pixelwise.reporting.write import LIMIT_BYTES
 
 CLASSES = ("ant", "bee", "cat", "dog", "eel", "fly")
 
@@ -335,6 +335,6 @@ def test_faults_of_the_caller(class_run, tmp_path):
         write_report(class_run, class_run / "run.json" / "report.html")
     scores = json.loads((class_run / "scores.json").read_text())
     write_scores(class_run, scores | {"format": 2})
-    message = f"{class_run / 'scores.json'} has format 2. expected format 1 or older. "
+    message = f"{class_run / 'scores.json'} has format 2. Expected format 1 or older. "
     with pytest.raises(RunError, match=re.escape(message + "Update pixelwise: a newer version wrote this run.")):
         write_report(class_run)

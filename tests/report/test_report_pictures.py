@@ -7,7 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pixelwise.report.pictures import COARSE_PX, INVENTED, MISSED, SIDE_PX, error_map, fit, overlay, shrink, thumbnail
+from pixelwise.reporting.pictures import (
+    COARSE_PX,
+    INVENTED,
+    MISSED,
+    SIDE_PX,
+    error_map,
+    fit,
+    overlay,
+    shrink,
+    thumbnail,
+)
 
 
 def decode(uri):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pixelwise.report.scores import calibration, class_table, confusion, score_views, tiles
+from pixelwise.reporting.scores import calibration, class_table, confusion, score_views, tiles
 
 
 def matrix(counts, names=None):

@@ -6,7 +6,7 @@ import pytest
 from fake_runs import START, NoData, config, write_journal
 
 from pixelwise.errors import RunError, UsageError
-from pixelwise.report import write_tensorboard
+from pixelwise.reporting import write_tensorboard
 from pixelwise.runs.folder import CONFIG_NAME
 
 
@@ -79,7 +79,7 @@ def test_without_tensorboard_the_extra_is_named(run, tmp_path, monkeypatch):
     with pytest.raises(UsageError) as caught:
         write_tensorboard(run, tmp_path / "logs")
     assert str(caught.value) == (
-        "TensorBoard is not installed. expected the extra 'tensorboard'. Run: pip install 'pixelwise[tensorboard]'."
+        "TensorBoard is not installed. Expected the extra 'tensorboard'. Run: pip install 'pixelwise[tensorboard]'."
     )
     assert not (tmp_path / "logs").exists()
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.report.wording import (
+from pixelwise.reporting.wording import (
     clip,
     count,
     counted,

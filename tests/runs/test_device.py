@@ -25,9 +25,9 @@ def test_auto_takes_what_is_there(no_gpu, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("gpu", "--device gpu. expected auto, cpu, cuda, cuda:N or mps. Correct the name."),
-        ("meta", "--device meta. expected auto, cpu, cuda, cuda:N or mps. Correct the name."),
-        ("", "--device . expected auto, cpu, cuda, cuda:N or mps. Correct the name."),
+        ("gpu", "--device gpu. Expected auto, cpu, cuda, cuda:N or mps. Correct the name."),
+        ("meta", "--device meta. Expected auto, cpu, cuda, cuda:N or mps. Correct the name."),
+        ("", "--device . Expected auto, cpu, cuda, cuda:N or mps. Correct the name."),
         (
             "cuda",
             "--device cuda: no usable CUDA GPU is on this machine. "
@@ -49,5 +49,5 @@ def test_what_is_not_there_is_refused(no_gpu, name, message):
 def test_a_gpu_number_beyond_the_last_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(DeviceError, match=r"--device cuda:3\. expected an index below 1\."):
+    with pytest.raises(DeviceError, match=r"--device cuda:3\. Expected an index below 1\."):
         choose_device("cuda:3")

@@ -11,21 +11,23 @@ from pixelwise.errors import OutputError, RunError
 from pixelwise.runs.lock import is_locked, lock_run
 
 
-def _hold(folder, ready, leave):
+def _hold(folder, pipe):
     with lock_run(folder):
-        ready.set()
-        leave.wait()
+        pipe.send("locked")
+        pipe.recv()
 
 
 @pytest.fixture
 def holder(tmp_path):
+    """A process that holds the lock; a pipe and not an event, which waits for ever for a killed process."""
     context = multiprocessing.get_context("spawn")
-    ready, leave = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(tmp_path, ready, leave))
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_hold, args=(tmp_path, theirs))
     process.start()
-    assert ready.wait(30)
+    assert ours.poll(30)
     yield process
-    leave.set()
+    if process.is_alive():
+        ours.send("leave")
     process.join()
 
 
@@ -34,7 +36,7 @@ def test_a_second_process_is_refused_and_told_who_is_there(tmp_path, holder):
     with pytest.raises(RunError) as caught, lock_run(tmp_path):
         pass
     assert str(caught.value) == (
-        f"{tmp_path} is in use by process {holder.pid} on {socket.gethostname()}. expected one process per run folder."
+        f"{tmp_path} is in use by process {holder.pid} on {socket.gethostname()}. Expected one process per run folder."
         " Wait until it ends, stop it, or train into another folder."
     )
 

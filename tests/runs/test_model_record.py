@@ -24,15 +24,15 @@ def test_missing_files(saved, tmp_path):
     (saved / WEIGHTS_FILE).unlink()
     with pytest.raises(WeightsError) as caught:
         load_model(saved)
-    assert str(caught.value) == (f"{saved / WEIGHTS_FILE} is missing. expected a safetensors file. Check the path.")
+    assert str(caught.value) == (f"{saved / WEIGHTS_FILE} is missing. Expected a safetensors file. Check the path.")
     with pytest.raises(RunError) as caught:
         load_model(tmp_path / "nowhere")
     assert str(caught.value) == (
-        f"{tmp_path / 'nowhere'} is not there. expected a run, or a folder with weights.safetensors and model.json. "
+        f"{tmp_path / 'nowhere'} is not there. Expected a run, or a folder with weights.safetensors and model.json. "
         "Check the path."
     )
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"empty holds no model\. expected a run, or a folder"):
+    with pytest.raises(RunError, match=r"empty holds no model\. Expected a run, or a folder"):
         load_model(tmp_path / "empty")
 
 
@@ -42,7 +42,7 @@ def test_weights_without_their_record_are_refused(saved):
         with pytest.raises(WeightsError) as caught:
             load_model(path)
         assert str(caught.value) == (
-            f"{path} holds weights without their preprocessing. expected model.json beside them, which says how "
+            f"{path} holds weights without their preprocessing. Expected model.json beside them, which says how "
             "pictures are scaled. Give the run or the model folder that they come from."
         )
 
@@ -53,7 +53,7 @@ def test_a_record_without_preprocessing_is_refused(saved, absent):
     with pytest.raises(WeightsError) as caught:
         load_model(saved)
     assert str(caught.value) == (
-        f'{saved / RECORD_FILE} holds no preprocessing. expected "preprocess", which says how pictures are scaled. '
+        f'{saved / RECORD_FILE} holds no preprocessing. Expected "preprocess", which says how pictures are scaled. '
         "Weights are not used without it: take the complete model folder."
     )
 
@@ -64,7 +64,7 @@ def test_pickled_files_are_refused_with_the_way_out(tmp_path):
     with pytest.raises(WeightsError) as caught:
         load_model(path)
     assert str(caught.value) == (
-        f"{path} is a pickled file, which can run any code when it is loaded. expected a run or a folder with "
+        f"{path} is a pickled file, which can run any code when it is loaded. Expected a run or a folder with "
         'weights.safetensors and model.json. Published weights are read with pw.create(name, weights="FILE"), which '
         "loads numbers only."
     )
@@ -72,7 +72,7 @@ def test_pickled_files_are_refused_with_the_way_out(tmp_path):
 
 def test_another_file_and_a_run_without_a_model(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(RunError, match=r"notes\.txt is a file\. expected a run, or a folder"):
+    with pytest.raises(RunError, match=r"notes\.txt is a file\. Expected a run, or a folder"):
         load_model(tmp_path / "notes.txt")
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(RunError) as caught:
@@ -87,7 +87,7 @@ def test_a_newer_format_is_refused(saved):
     with pytest.raises(RunError) as caught:
         load_model(saved)
     assert str(caught.value) == (
-        f"{saved / RECORD_FILE} has format 2. expected format 1, which this version of pixelwise writes. "
+        f"{saved / RECORD_FILE} has format 2. Expected format 1, which this version of pixelwise writes. "
         "Use the version of pixelwise that wrote it."
     )
 
@@ -110,7 +110,7 @@ def test_a_damaged_record_is_refused(saved, content, why):
     with pytest.raises(RunError) as caught:
         load_model(saved)
     assert str(caught.value) == (
-        f"{saved / RECORD_FILE} is damaged: {why}. expected a file that pixelwise wrote. Restore it from a copy."
+        f"{saved / RECORD_FILE} is damaged: {why}. Expected a file that pixelwise wrote. Restore it from a copy."
     )
 
 
@@ -138,7 +138,7 @@ def test_a_huge_record_is_refused_unread(saved, monkeypatch):
     with pytest.raises(RunError) as caught:
         load_model(saved)
     assert str(caught.value) == (
-        f"{saved / RECORD_FILE} has {size} bytes. expected at most 100. Restore it from a copy."
+        f"{saved / RECORD_FILE} has {size} bytes. Expected at most 100. Restore it from a copy."
     )
 
 

@@ -161,7 +161,7 @@ def test_tampered_weights_are_refused(saved, tamper, why):
     forge(saved, tamper(saved))
     with pytest.raises(WeightsError, match=f"^{re.escape(str(saved / WEIGHTS_FILE))} is damaged: (?:{why})") as caught:
         load_model(saved)
-    assert str(caught.value).endswith("expected an unchanged safetensors file. Take a fresh copy.")
+    assert str(caught.value).endswith("Expected an unchanged safetensors file. Take a fresh copy.")
 
 
 def test_one_flipped_bit_of_the_weights_is_found(saved):
@@ -172,7 +172,7 @@ def test_one_flipped_bit_of_the_weights_is_found(saved):
     with pytest.raises(WeightsError) as caught:
         load_model(saved)
     assert str(caught.value) == (
-        f"{path} is damaged: its sha256 is not the recorded one. expected an unchanged safetensors file. "
+        f"{path} is damaged: its sha256 is not the recorded one. Expected an unchanged safetensors file. "
         "Take a fresh copy."
     )
 
@@ -219,7 +219,7 @@ def test_weights_of_another_network_are_refused(saved, change, fault):
     with pytest.raises(WeightsError) as caught:
         load_model(saved)
     assert str(caught.value) == (
-        f"{saved / WEIGHTS_FILE} does not belong to unet16: {fault}. expected the {number} tensors of the network in "
+        f"{saved / WEIGHTS_FILE} does not belong to unet16: {fault}. Expected the {number} tensors of the network in "
         "model.json. Take both files from the same model folder."
     )
 
@@ -237,7 +237,7 @@ def test_weights_that_are_not_finite_are_refused(saved, value):
     with pytest.raises(WeightsError) as caught:
         load_model(saved)
     assert str(caught.value) == (
-        f"{saved / WEIGHTS_FILE}: out.weight holds NaN or infinity. expected finite numbers. "
+        f"{saved / WEIGHTS_FILE}: out.weight holds NaN or infinity. Expected finite numbers. "
         "Take an earlier model or train anew."
     )
 

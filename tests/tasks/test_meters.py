@@ -88,6 +88,6 @@ def test_a_split_without_labels_has_no_score(name):
     with pytest.raises(DataError) as caught:
         make_task(name, names(3)).meter().scores()
     assert str(caught.value) == (
-        "Nothing was counted: the split has no labelled image, or no pixel that is not ignored. expected at least one "
+        "Nothing was counted: the split has no labelled image, or no pixel that is not ignored. Expected at least one "
         "label. Run pixelwise check on the data."
     )

@@ -37,7 +37,7 @@ def test_what_is_left_open_is_filled_in(name, classes, choices, form, objective,
 
 ONE_LOGIT = (
     "loss 'ce' cannot use ce with num_outputs=1: the softmax of a single logit is always 1 and its gradient always 0, "
-    "so nothing would be learned. expected a sum of bce, dice. Change the loss, or the form of the output "
+    "so nothing would be learned. Expected a sum of bce, dice. Change the loss, or the form of the output "
     "(binary=sigmoid or softmax)."
 )
 
@@ -52,7 +52,7 @@ ONE_LOGIT = (
             THREE,
             {"binary": "sigmoid"},
             UsageError,
-            "binary=sigmoid with 3 classes. expected two classes, of which one logit tells the second from the first. "
+            "binary=sigmoid with 3 classes. Expected two classes, of which one logit tells the second from the first. "
             "Leave binary at auto, or use softmax.",
         ),
         (
@@ -60,14 +60,14 @@ ONE_LOGIT = (
             ("cat",),
             {},
             DataError,
-            "There is only one class: cat. expected two or more classes. Add images of another class.",
+            "There is only one class: cat. Expected two or more classes. Add images of another class.",
         ),
         (
             "classification",
             (),
             {},
             DataError,
-            "There are no classes. expected two or more classes. Add images of another class.",
+            "There are no classes. Expected two or more classes. Add images of another class.",
         ),
         (
             "classification",
@@ -81,49 +81,49 @@ ONE_LOGIT = (
             tuple(map(str, range(256))),
             {},
             DataError,
-            "256 classes. expected at most 255, as label maps are bytes and 255 means not counted. Join classes.",
+            "256 classes. Expected at most 255, as label maps are bytes and 255 means not counted. Join classes.",
         ),
         (
             "classification",
             THREE,
             {"class_weights": (1.0, 2.0)},
             UsageError,
-            "2 class weights for 3 classes. expected one for each class. Give them in this order: a, b, c.",
+            "2 class weights for 3 classes. Expected one for each class. Give them in this order: a, b, c.",
         ),
         (
             "classification",
             TWO,
             {"class_weights": (1.0, -2.0)},
             UsageError,
-            "class weights 1, -2. expected numbers of 0 or more, not all 0. Correct them.",
+            "class weights 1, -2. Expected numbers of 0 or more, not all 0. Correct them.",
         ),
         (
             "classification",
             TWO,
             {"class_weights": (0, 0)},
             UsageError,
-            "class weights 0, 0. expected numbers of 0 or more, not all 0. Correct them.",
+            "class weights 0, 0. Expected numbers of 0 or more, not all 0. Correct them.",
         ),
         (
             "classification",
             TWO,
             {"label_smoothing": 1.0},
             UsageError,
-            "label_smoothing=1. expected 0 or more and less than 1. 0.1 is usual.",
+            "label_smoothing=1. Expected 0 or more and less than 1. 0.1 is usual.",
         ),
         (
             "classification",
             TWO,
             {"auxiliary_weight": float("nan")},
             UsageError,
-            "auxiliary_weight=nan. expected a number of 0 or more. 0.3 is usual.",
+            "auxiliary_weight=nan. Expected a number of 0 or more. 0.3 is usual.",
         ),
         (
             "segmentation",
             TWO,
             {"loss": "dice", "label_smoothing": 0.1},
             UsageError,
-            "loss 'dice' makes no use of label_smoothing. expected a sum with one of ce, bce. Add such a term, or "
+            "loss 'dice' makes no use of label_smoothing. Expected a sum with one of ce, bce. Add such a term, or "
             "leave label_smoothing out.",
         ),
     ],
@@ -170,7 +170,7 @@ def test_damaged_records_are_refused():
         with pytest.raises(RunError) as caught:
             task_from_json(good | change)
         assert str(caught.value) == (
-            f"The record of the task cannot be used: {words}. expected what pixelwise wrote. Use the version of "
+            f"The record of the task cannot be used: {words}. Expected what pixelwise wrote. Use the version of "
             "pixelwise that wrote it, or restore the file from a copy."
         )
     with pytest.raises(RunError, match="name: Field required"):
@@ -213,21 +213,21 @@ def test_the_loss_of_a_valid_network_is_that_of_the_central_part():
             "segmentation",
             (2, 3, 9, 8),
             (2, 8, 8),
-            "The network's output of 9 x 8 is larger than the label map of 8 x 8. expected an output of the label "
+            "The network's output of 9 x 8 is larger than the label map of 8 x 8. Expected an output of the label "
             "map's size, or its central part. Check the network's last layers.",
         ),
         (
             "segmentation",
             (2, 1, 8, 8),
             (2, 8, 8),
-            "Logits of shape (2, 1, 8, 8) for 2 label maps. expected (2, 3, height, width). Use a segmentation network "
+            "Logits of shape (2, 1, 8, 8) for 2 label maps. Expected (2, 3, height, width). Use a segmentation network "
             "for these classes.",
         ),
         (
             "classification",
             (2, 4),
             (2,),
-            "Logits of shape (2, 4) for 2 labels. expected (2, 3). Use a classification network for these classes.",
+            "Logits of shape (2, 4) for 2 labels. Expected (2, 3). Use a classification network for these classes.",
         ),
     ],
 )

@@ -17,7 +17,7 @@ import threading
 import time
 from pathlib import Path
 
-import pixelwise.evaluate
+import pixelwise.evaluation
 import pixelwise.train.session as session
 from pixelwise.errors import Interrupted, PixelwiseError
 from pixelwise.train import validation
@@ -115,5 +115,5 @@ def main():
 
 
 if __name__ == "__main__":
-    assert pixelwise.evaluate
+    assert pixelwise.evaluation
     main()

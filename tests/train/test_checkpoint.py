@@ -108,7 +108,7 @@ def test_a_newer_format_is_refused_and_not_set_aside(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError) as caught:
         latest_checkpoint(tmp_path)
     assert str(caught.value) == (
-        f"{path} has format 2. expected format 1 or older. Update pixelwise: a newer version wrote this run."
+        f"{path} has format 2. Expected format 1 or older. Update pixelwise: a newer version wrote this run."
     )
     assert path.exists()
 

@@ -57,32 +57,32 @@ def test_override_reads_the_command_lines_text():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epohcs": "3"}, "recipe has no field 'epohcs'. Did you mean epochs?."),
-        ({"epochs": "many"}, "recipe: epochs=many. expected a whole number or none. Correct the value."),
-        ({"epochs": "0"}, "recipe: epochs=0. expected at least 1. Correct the value."),
-        ({"batch_size": "1.5"}, "recipe: batch_size=1.5. expected a whole number. Correct the value."),
+        ({"epohcs": "3"}, "recipe has no field 'epohcs'. Did you mean epochs?"),
+        ({"epochs": "many"}, "recipe: epochs=many. Expected a whole number or none. Correct the value."),
+        ({"epochs": "0"}, "recipe: epochs=0. Expected at least 1. Correct the value."),
+        ({"batch_size": "1.5"}, "recipe: batch_size=1.5. Expected a whole number. Correct the value."),
         (
             {"optimiser": "adam"},
-            "recipe: optimiser=adam. expected one of sgd, nesterov, adamw. Correct the value.",
+            "recipe: optimiser=adam. Expected one of sgd, nesterov, adamw. Correct the value.",
         ),
-        ({"learning_rate": "-1"}, "recipe: learning_rate=-1.0. expected more than 0. Correct the value."),
-        ({"learning_rate": "nan"}, "recipe: learning_rate=nan. expected more than 0. Correct the value."),
-        ({"momentum": "1"}, "recipe: momentum=1.0. expected from 0 up to but not including 1. Correct the value."),
+        ({"learning_rate": "-1"}, "recipe: learning_rate=-1.0. Expected more than 0. Correct the value."),
+        ({"learning_rate": "nan"}, "recipe: learning_rate=nan. Expected more than 0. Correct the value."),
+        ({"momentum": "1"}, "recipe: momentum=1.0. Expected from 0 up to but not including 1. Correct the value."),
         (
             {"schedule": "step"},
-            "recipe: milestones=. expected given for schedule=step, and for no other. Correct the value.",
+            "recipe: milestones=. Expected given for schedule=step, and for no other. Correct the value.",
         ),
         (
             {"schedule": "step", "milestones": "0.5,0.2", "factors": "1,1"},
-            "recipe: milestones=0.5,0.2. expected rising fractions of the run, from 0 up to but not including 1."
+            "recipe: milestones=0.5,0.2. Expected rising fractions of the run, from 0 up to but not including 1."
             " Correct the value.",
         ),
         (
             {"schedule": "one_cycle", "warmup_steps": "5"},
-            "recipe: warmup_steps=5. expected 0: one_cycle warms up. Correct the value.",
+            "recipe: warmup_steps=5. Expected 0: one_cycle warms up. Correct the value.",
         ),
-        ({"size": "0,5"}, "recipe: size=0,5. expected at least 1 pixel. Correct the value."),
-        ({"size": "64", "resize": "none"}, "recipe: size=64,64. expected none where resize=none. Correct the value."),
+        ({"size": "0,5"}, "recipe: size=0,5. Expected at least 1 pixel. Correct the value."),
+        ({"size": "64", "resize": "none"}, "recipe: size=64,64. Expected none where resize=none. Correct the value."),
     ],
 )
 def test_refusals(settings, message):
@@ -95,7 +95,7 @@ def test_an_unknown_recipe_names_its_neighbours():
     with pytest.raises(RecipeError) as caught:
         make_recipe("resnet_cifer")
     message = (
-        "'resnet_cifer' is not a recipe. expected the name of a recipe. Did you mean resnet_cifar or resnet110_cifar"
+        "'resnet_cifer' is not a recipe. Expected the name of a recipe. Did you mean resnet_cifar or resnet110_cifar"
     )
     assert str(caught.value).startswith(message)
 

@@ -148,7 +148,7 @@ def test_a_valid_unet_trains_on_legal_crops(tmp_path):
     message = refusal(
         SpecError, train, data, "unet", settings={**settings, "crop": "47"}, out=tmp_path / "other", should_check=False
     )
-    assert message.startswith("unet cannot take images of 47 x 47 pixels. expected sides of ")
+    assert message.startswith("unet cannot take images of 47 x 47 pixels. Expected sides of ")
     assert not (tmp_path / "other").exists()
 
 
@@ -190,7 +190,7 @@ def test_balanced_weights_are_inverse_to_the_counts(tmp_path):
         DataError, train, write_masks(tmp_path / "m"), "unet16", class_weights="balanced", should_check=False
     )
     assert message == (
-        "balanced class weights for masks. expected class folders or labels. Give the weights as numbers."
+        "balanced class weights for masks. Expected class folders or labels. Give the weights as numbers."
     )
 
 
@@ -204,24 +204,24 @@ def test_balanced_weights_are_inverse_to_the_counts(tmp_path):
         (
             RecipeError,
             {"recipe": "quik"},
-            "'quik' is not a recipe. expected the name of a recipe. Did you mean quick?.",
+            "'quik' is not a recipe. Expected the name of a recipe. Did you mean quick?",
         ),
         (
             RecipeError,
             {"settings": {"epoch": "1"}},
-            "neither the recipe nor mlp_784_300_10 has a field 'epoch'. Did you mean epochs?.",
+            "neither the recipe nor mlp_784_300_10 has a field 'epoch'. Did you mean epochs?",
         ),
         (
             SpecError,
             {"spec": "unet16", "settings": {}},
-            "unet16 is a network for segmentation, and the data hold classes, not masks. expected a network for"
+            "unet16 is a network for segmentation, and the data hold classes, not masks. Expected a network for"
             " classification. `pixelwise nets` lists them.",
         ),
         (UsageError, {"settings": {**SETTINGS, "augment": "cats"}}, "Unknown augmentation 'cats'"),
         (DeviceError, {"device": "cuda"}, "--device cuda: no usable CUDA GPU is on this machine"),
-        (UsageError, {"precision": "half"}, "precision 'half'. expected auto, float32 or bfloat16. Correct the name."),
-        (UsageError, {"workers": -1}, "workers=-1. expected at least 0. Correct the number."),
-        (UsageError, {"batch": 0}, "batch=0. expected at least 1. Correct the number."),
+        (UsageError, {"precision": "half"}, "precision 'half'. Expected auto, float32 or bfloat16. Correct the name."),
+        (UsageError, {"workers": -1}, "workers=-1. Expected at least 0. Correct the number."),
+        (UsageError, {"batch": 0}, "batch=0. Expected at least 1. Correct the number."),
     ],
 )
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -245,13 +245,13 @@ def test_data_that_cannot_be_trained_on(tmp_path):
 def test_folders_that_cannot_take_a_run(data, tmp_path):
     run = start(data, tmp_path / "run")
     assert refusal(RunError, start, data, run.path) == (
-        f"{run.path} already holds a run. expected a new folder. `pixelwise resume {run.path}` goes on with it; or"
+        f"{run.path} already holds a run. Expected a new folder. `pixelwise resume {run.path}` goes on with it; or"
         " choose another folder."
     )
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("x")
     assert refusal(RunError, start, data, tmp_path / "full") == (
-        f"{tmp_path}/full is not empty. expected a new or empty folder. Choose another folder."
+        f"{tmp_path}/full is not empty. Expected a new or empty folder. Choose another folder."
     )
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.txt"]
     (tmp_path / "file").write_text("x")
@@ -337,7 +337,7 @@ def test_when_every_checkpoint_is_damaged_nothing_is_guessed(stopped):
     for path in (stopped / "checkpoints").iterdir():
         path.write_bytes(b"")
     assert refusal(CheckpointError, resume, stopped) == (
-        f"Every checkpoint in {stopped}/checkpoints is damaged. expected at least one whole one. Train again from the"
+        f"Every checkpoint in {stopped}/checkpoints is damaged. Expected at least one whole one. Train again from the"
         " start."
     )
 
@@ -359,19 +359,19 @@ def test_newer_formats_are_refused(stopped, tmp_path):
     content = read_json(stopped / "run.json")
     write_json(stopped / "run.json", {**content, "format": 2})
     assert refusal(RunError, resume, stopped) == (
-        f"{stopped}/run.json has format 2. expected format 1 or older. Update pixelwise: a newer version wrote"
+        f"{stopped}/run.json has format 2. Expected format 1 or older. Update pixelwise: a newer version wrote"
         " this run."
     )
 
 
 def test_what_is_not_a_run_is_refused(tmp_path):
     assert refusal(RunError, resume, tmp_path / "none") == (
-        f"{tmp_path}/none is not a run: there is no such folder. expected a folder that `pixelwise train` wrote."
+        f"{tmp_path}/none is not a run: there is no such folder. Expected a folder that `pixelwise train` wrote."
         " Check the path."
     )
     assert "it has no run.json" in refusal(RunError, resume, tmp_path)
     (tmp_path / "run.json").write_text("[]")
-    assert refusal(RunError, resume, tmp_path).startswith(f"{tmp_path}/run.json is damaged. expected a JSON object")
+    assert refusal(RunError, resume, tmp_path).startswith(f"{tmp_path}/run.json is damaged. Expected a JSON object")
     (tmp_path / "run.json").write_text("{}")
     assert "lacks name, created" in refusal(RunError, resume, tmp_path)
 

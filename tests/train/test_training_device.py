@@ -37,7 +37,7 @@ def test_a_processor_that_would_emulate_it_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DeviceError) as caught:
         choose_precision("bfloat16", CPU)
     assert str(caught.value) == (
-        "cpu has no bfloat16 instructions and would emulate them, slower than float32. expected hardware with bfloat16"
+        "cpu has no bfloat16 instructions and would emulate them, slower than float32. Expected hardware with bfloat16"
         " (x86 with avx512_bf16 or amx_bf16, NVIDIA from Ampere on). Use precision=float32."
     )
     assert choose_precision("float32", CPU) == torch.float32

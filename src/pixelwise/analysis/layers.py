@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

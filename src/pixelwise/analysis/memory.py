@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pixelwise.analysis.layers import count_parameters, meta_twin
 from pixelwise.errors import SpecError
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 
 OptimiserName = Literal["sgd", "adamw"]
 _MOMENTS: dict[OptimiserName, int] = {"sgd": 1, "adamw": 2}

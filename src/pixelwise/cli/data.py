@@ -1,1 +1,65 @@
 """``pixelwise check``: the data doctor."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pixelwise.cli.options import Data, Layout, MaskMeaning, Quiet
+
+if TYPE_CHECKING:
+    from pixelwise.data.check import CheckReport
+
+_MOST_CLASSES = 50
+
+
+def check(
+    data: Data,
+    task: Annotated[
+        Literal["classification", "segmentation"] | None, typer.Option(help="By default found by looking.")
+    ] = None,
+    layout: Layout = None,
+    mask_kind: MaskMeaning = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what a data set is and everything that is wrong or odd in it, each with its fix (exit code 1 on errors)."""
+    from pixelwise.cli.progress import progress_bar
+    from pixelwise.data.check import check_data
+
+    with progress_bar("checking", quiet=quiet or as_json) as progress:
+        report = check_data(data, task=task, layout=layout, mask_kind=mask_kind, progress=progress)
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=1, ensure_ascii=False))
+    elif not quiet:
+        _print_report(report)
+    raise typer.Exit(1 if report.has_errors else 0)
+
+
+def _print_report(report: "CheckReport") -> None:
+    from pixelwise.cli.tables import print_table
+
+    typer.echo(f"{report.root}: {report.num_samples:,} samples, {report.task or 'unknown task'}")
+    for note in report.notes:
+        typer.echo(note)
+    if report.classes:
+        splits = [split for split in ("train", "val", "test", "") if report.splits.get(split)]
+        headers = ["class", *(split or "no split" for split in splits)]
+        rows: list[list[object]] = [
+            [row.name, *(row.images.get(split, 0) for split in splits)] for row in report.classes
+        ]
+        if report.classes[0].pixels is not None:
+            headers += ["pixels", "share"]
+            for cells, row in zip(rows, report.classes, strict=True):
+                cells += [row.pixels, None if row.pixel_share is None else f"{100 * row.pixel_share:.1f} %"]
+        typer.echo()
+        print_table(headers, rows[:_MOST_CLASSES])
+        if len(rows) > _MOST_CLASSES:
+            typer.echo(f"… and {len(rows) - _MOST_CLASSES} more classes: --json lists all")
+    for severity, code, message, paths, fix in report.rows():
+        typer.echo(f"\n{severity.upper()} {code}: {message}")
+        if paths:
+            typer.echo(f"  where: {paths}")
+        typer.echo(f"  fix:   {fix}")
+    counts = [sum(finding.severity == severity for finding in report.findings) for severity in ("error", "warning")]
+    typer.echo(f"\n{counts[0]} errors, {counts[1]} warnings")

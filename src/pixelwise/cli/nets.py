@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from pixelwise.spec import Spec
+    from pixelwise.specs import Spec
 
 
 def nets(

@@ -13,6 +13,11 @@ Data = Annotated[
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.", show_default=False)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Layout = Annotated[str | None, typer.Option(help="Layout of the folder; by default found by looking.")]
+MaskMeaning = Annotated[
+    Literal["index", "binary255", "palette", "rgb", "instance"] | None,
+    typer.Option(help="How mask values are meant; by default found by looking."),
+]
 KeepMemory = Annotated[
     bool, typer.Option("--keep-memory/--return-memory", help="Keep freed memory in the process: faster on CPUs.")
 ]

@@ -26,7 +26,7 @@ def evaluate(
 ) -> None:
     """Score a run's model on labelled pictures, with 95 % intervals."""
     from pixelwise.cli.progress import progress_bar
-    from pixelwise.evaluate import evaluate_run
+    from pixelwise.evaluation import evaluate_run
     from pixelwise.runtime import keep_freed_memory
 
     if keep_memory:
@@ -90,7 +90,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """Write one self-contained HTML file about a run: data, curves, scores, best and worst predictions."""
-    from pixelwise.report import write_report, write_tensorboard
+    from pixelwise.reporting import write_report, write_tensorboard
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {out}", expected="a file that ends in .html", do=f"For example --out {out}.html")

@@ -7,7 +7,7 @@ import typer
 from pixelwise.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from pixelwise.evaluate.scores import Scores
+    from pixelwise.evaluation.scores import Scores
 
 _MOST_CLASSES = 100
 

@@ -9,6 +9,8 @@ from pixelwise.cli.options import (
     Data,
     Device,
     KeepMemory,
+    Layout,
+    MaskMeaning,
     Quiet,
     RunFolder,
     Settings,
@@ -33,11 +35,8 @@ def train(
     task: Annotated[
         Literal["classification", "segmentation"] | None, typer.Option(help="By default found by looking.")
     ] = None,
-    layout: Annotated[str | None, typer.Option(help="Layout of the folder; by default found by looking.")] = None,
-    mask_kind: Annotated[
-        Literal["index", "binary255", "palette", "rgb", "instance"] | None,
-        typer.Option(help="How mask values are meant; by default found by looking."),
-    ] = None,
+    layout: Layout = None,
+    mask_kind: MaskMeaning = None,
     split: Annotated[
         str, typer.Option(metavar="TRAIN,VAL,TEST", help="Shares, where the folder has no splits of its own.")
     ] = "0.8,0.1,0.1",
@@ -114,7 +113,7 @@ def _show(run: "Run", *, quiet: bool) -> None:
     if quiet:
         return
     from pixelwise.cli.scores import print_scores
-    from pixelwise.evaluate.scores import Scores
+    from pixelwise.evaluation.scores import Scores
     from pixelwise.storage.atomic import read_json
 
     print_scores(Scores.from_json(read_json(run.path / "scores.json")))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from pixelwise.predict.placement import place
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
 from pixelwise.runs.device import choose_device
 from pixelwise.runs.model import Model, load_model
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 
 BATCH_PIXELS = 2**20
 """Most pixels of one batch: larger pictures go through the network in smaller batches, down to one."""

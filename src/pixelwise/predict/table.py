@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pixelwise.data.names import show_path
 from pixelwise.predict.inputs import WHOLE, InputItem
 from pixelwise.predict.prediction import ClassPrediction, Prediction
-from pixelwise.spec import TaskName
+from pixelwise.specs import TaskName
 from pixelwise.storage.atomic import atomic_file
 
 TableFormat = Literal["csv", "jsonl"]

@@ -21,7 +21,7 @@ from pixelwise.catalogue import spec_from_json
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.errors import PixelwiseError, RunError, WeightsError
 from pixelwise.runs.device import choose_device
-from pixelwise.spec import Network, Spec
+from pixelwise.specs import Network, Spec
 from pixelwise.storage.arrays import read_tensors, write_tensors
 from pixelwise.storage.atomic import make_folder, output_error, write_json
 from pixelwise.tasks import Task, task_from_json

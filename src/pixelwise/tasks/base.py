@@ -17,7 +17,7 @@ from torch import Tensor
 from pixelwise.errors import DataError, UsageError
 from pixelwise.losses import LossSettings, LossSum, make_loss
 from pixelwise.metrics import predicted_classes
-from pixelwise.spec import TaskName
+from pixelwise.specs import TaskName
 from pixelwise.tasks.meter import Meter
 
 OutputForm = Literal["sigmoid", "softmax"]

@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from pixelwise.errors import SpecError
-from pixelwise.spec import TaskName
+from pixelwise.specs import TaskName
 from pixelwise.tasks.base import Task
 from pixelwise.tasks.meter import ClassificationMeter
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pixelwise.data.masks import IGNORE
 from pixelwise.errors import DataError, SpecError
-from pixelwise.spec import TaskName
+from pixelwise.specs import TaskName
 from pixelwise.tasks.base import Task
 from pixelwise.tasks.crop import crop_to_logits
 from pixelwise.tasks.meter import SegmentationMeter

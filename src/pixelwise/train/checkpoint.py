@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from pixelwise.errors import CheckpointError, WeightsError
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 from pixelwise.storage.arrays import read_tensors, write_tensors
 from pixelwise.storage.atomic import make_folder
 from pixelwise.train.ema import MovingAverage

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 
 TrainingLogits = Callable[[Tensor], tuple[Tensor, ...]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pixelwise.errors import RecipeError, suggest
-from pixelwise.spec import _coerce, _describe, _readings
+from pixelwise.specs import _coerce, _describe, _readings
 from pixelwise.train.schedule import ScheduleName
 
 OptimiserName = Literal["sgd", "nesterov", "adamw"]

@@ -10,17 +10,17 @@ from typing import Any, Literal
 import torch
 
 from pixelwise.errors import DeviceError, Interrupted, OutputError, RunError, UsageError
-from pixelwise.evaluate import evaluate_run
+from pixelwise.evaluation import evaluate_run
 from pixelwise.runs.folder import CONFIG_NAME, MANIFEST_NAME, MODEL_FOLDER, Run, RunConfig
 from pixelwise.runs.journal import Journal
 from pixelwise.runs.lock import LOCK_NAME, lock_run
 from pixelwise.runtime import keep_freed_memory, set_threads
-from pixelwise.spec import Spec, TaskName
+from pixelwise.specs import Spec, TaskName
 from pixelwise.storage.atomic import check_writable, sweep_temporaries
 from pixelwise.train import distributed
 from pixelwise.train.assemble import make_job, make_state, recipe_of
 from pixelwise.train.checkpoint import FOLDER_NAME, latest_checkpoint, restore
-from pixelwise.train.device import Precision, choose_own_device, choose_precision, set_deterministic
+from pixelwise.train.device import Precision, choose_own_device, choose_precision, has_bfloat16, set_deterministic
 from pixelwise.train.identity import check_same, check_same_data, identity_of
 from pixelwise.train.loop import fit
 from pixelwise.train.progress import Progress, make_progress
@@ -84,7 +84,7 @@ def train(
         name: the run's name; None = the last part of ``out``, or DATA-NETWORK.
         seed: of weights, splits, order, augmentation and dropout.
         device: auto, cpu, cuda, cuda:N or mps.
-        precision: auto (bfloat16 on GPUs that have it), float32 or bfloat16.
+        precision: float32, bfloat16, or auto: bfloat16 where the hardware has it and it pays.
         batch: pictures per forward pass; auto = the recipe's, but at most a quarter of the training pictures, and in
             accumulated parts where it does not fit into memory.
         workers: processes that prepare batches; 0 = none. The result is the same for any number.
@@ -184,6 +184,7 @@ def resume(
                 run.config,
                 status="running",
                 device=str(place),
+                precision=_same_precision(run.config.precision, place),
                 workers=run.config.workers if workers is None else workers,
                 recipe=_override(run.config.recipe, settings or {}),
             )
@@ -308,6 +309,14 @@ def _same_device(before: str, asked: str | None) -> torch.device:
     if place.type != torch.device(before).type:
         _log.warning("The run goes on on %s and not on %s: its bits will not be those of one device.", place, before)
     return place
+
+
+def _same_precision(before: str, place: torch.device) -> str:
+    """Return the precision to resume in: the run's own, or float32 where the device does not have it."""
+    if before == "bfloat16" and not has_bfloat16(place):
+        _log.warning("%s has no bfloat16, so the run goes on in float32: its bits will not be the same.", place)
+        return "float32"
+    return before
 
 
 def _override(recipe: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:

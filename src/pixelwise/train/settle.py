@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from pixelwise.analysis import layer_table
 from pixelwise.data.manifest import Manifest
 from pixelwise.errors import DataError, SpecError
-from pixelwise.spec import Network, Spec
+from pixelwise.specs import Network, Spec
 from pixelwise.train.recipe import AUTO, Recipe
 
 DEFAULT_SIZE = (224, 224)
@@ -21,6 +22,7 @@ _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 1_000, 5, 300
 _DIGITS_PX = 32
 _LARGEST_VAL_BATCH = 256
 _FEWEST_STEPS = 4
+_TILE_CHANNELS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,13 @@ def takes(network: Network, size: tuple[int, int]) -> bool:
     except SpecError:
         return False
     return True
+
+
+def is_wide(network: Network, found: Sizes) -> bool:
+    """Whether most of the network's multiply-adds are in layers with at least 32 output channels."""
+    rows = [row for row in layer_table(network, (network.in_channels, *found.train)) if row.level == "layer"]
+    wide = sum(row.macs for row in rows if row.output_shape[0] >= _TILE_CHANNELS)
+    return 2 * wide >= sum(row.macs for row in rows)
 
 
 def build_on_meta(spec: Spec, in_channels: int, num_outputs: int) -> Network:

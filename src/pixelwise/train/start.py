@@ -28,12 +28,20 @@ from pixelwise.data.reading import SampleReader
 from pixelwise.data.split import split_manifest
 from pixelwise.errors import DataError, RecipeError, suggest
 from pixelwise.runs.folder import RunConfig
-from pixelwise.spec import Network, Spec, TaskName
+from pixelwise.specs import Network, Spec, TaskName
 from pixelwise.tasks import Task, make_task
 from pixelwise.train.assemble import weights_digest
-from pixelwise.train.device import Precision, describe_machine
+from pixelwise.train.device import Precision, describe_machine, settle_precision
 from pixelwise.train.recipe import Recipe
-from pixelwise.train.settle import build_on_meta, refuse_task, settle_channels, settle_recipe, sizes, split_counts
+from pixelwise.train.settle import (
+    build_on_meta,
+    is_wide,
+    refuse_task,
+    settle_channels,
+    settle_recipe,
+    sizes,
+    split_counts,
+)
 from pixelwise.weights import load_weights
 
 BadImages = Literal["refuse", "skip"]
@@ -121,7 +129,7 @@ def read_source(root: Path, options: DataOptions, *, seed: int, should_check: bo
                 f"{root} has {len(errors)} error{'s' if len(errors) > 1 else ''}: {shown}",
                 do=f"`pixelwise check {root}` lists everything",
             )
-        findings = tuple(dataclasses.asdict(finding) for finding in report.findings)
+        findings = tuple(finding.to_json() for finding in report.findings)
     return Source(root, options, index_source(root, options, seed=seed), findings)
 
 
@@ -238,8 +246,9 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
         recipe = dataclasses.replace(recipe, batch_size=choices.batch)
     recipe = settle_recipe(recipe, manifest, network, is_batch_open=choices.batch == "auto")
     Augment.named(recipe.augment)
+    found = sizes(recipe, manifest, network)
     if choices.batch == "auto":
-        recipe = fit_to_memory(recipe, network, sizes(recipe, manifest, network).train, choices.device)
+        recipe = fit_to_memory(recipe, network, found.train, choices.device)
     preprocess = _preprocess(source, recipe, network.in_channels)
     return RunConfig(
         name=choices.name,
@@ -260,7 +269,7 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
         workers=choices.workers,
         device=str(choices.device),
         threads=torch.get_num_threads(),
-        precision=choices.precision,
+        precision=settle_precision(choices.precision, choices.device, is_wide=is_wide(network, found)),
         deterministic=choices.deterministic,
         checkpoint_seconds=choices.checkpoint_seconds,
         checkpoint_steps=choices.checkpoint_steps,

@@ -4,7 +4,7 @@ import torch
 
 from pixelwise.data.dataset import Dataset
 from pixelwise.data.loading import load_batches
-from pixelwise.spec import Network
+from pixelwise.specs import Network
 from pixelwise.train import distributed
 from pixelwise.train.device import autocast
 from pixelwise.train.job import Job

@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError
 from pixelwise.layers.activation import ActivationName, activation
 from pixelwise.layers.initialisation import INITIALISATIONS, InitialisationName
-from pixelwise.spec import Facts, Network, Paper, Published, Spec, Stage, TaskName
+from pixelwise.specs import Facts, Network, Paper, Published, Spec, Stage, TaskName
 
 PAPER = Paper(
     title="Gradient-based learning applied to document recognition",

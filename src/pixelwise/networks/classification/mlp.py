@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError
 from pixelwise.layers.activation import ActivationName, activation
 from pixelwise.layers.initialisation import INITIALISATIONS, InitialisationName
-from pixelwise.spec import Facts, Network, Paper, Published, Spec, TaskName
+from pixelwise.specs import Facts, Network, Paper, Published, Spec, TaskName
 
 PAPER = Paper(
     title="Gradient-based learning applied to document recognition",

@@ -41,7 +41,7 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError
 from pixelwise.layers.convolution import ConvNormAct
 from pixelwise.layers.initialisation import he_normal_
-from pixelwise.spec import Facts, Network, Paper, Published, Spec, Stage, TaskName
+from pixelwise.specs import Facts, Network, Paper, Published, Spec, Stage, TaskName
 
 PAPER = Paper(
     title="Deep residual learning for image recognition",

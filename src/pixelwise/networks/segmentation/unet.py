@@ -41,7 +41,7 @@ from pixelwise.layers.convolution import ConvNormAct, Normalisation
 from pixelwise.layers.initialisation import he_normal_
 from pixelwise.layers.sizes import centre_crop, crop, pad_to_multiple
 from pixelwise.layers.upsampling import UpsamplingKind, upsample_2x
-from pixelwise.spec import Facts, Network, Paper, Published, Spec, Stage, TaskName
+from pixelwise.specs import Facts, Network, Paper, Published, Spec, Stage, TaskName
 
 PAPER = Paper(
     title="U-Net: Convolutional networks for biomedical image segmentation",

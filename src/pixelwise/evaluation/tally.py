@@ -16,7 +16,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from pixelwise.evaluate.scores import ClassScores, Score, defined
+from pixelwise.evaluation.scores import ClassScores, Score, defined
 from pixelwise.metrics import (
     CalibrationBin,
     ClassCounts,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.report.charts import CalibrationChart, calibration_chart
-from pixelwise.report.record import entries, number, section
-from pixelwise.report.wording import PERCENT, clip, label, range_text, score_text, share_text
+from pixelwise.reporting.charts import CalibrationChart, calibration_chart
+from pixelwise.reporting.record import entries, number, section
+from pixelwise.reporting.wording import PERCENT, clip, label, range_text, score_text, share_text
 
 MATRIX_LIMIT = 100
 """Most classes that one heat map can show; of more, those with the most mistakes are drawn, the others as one."""

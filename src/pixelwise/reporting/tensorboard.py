@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import UsageError
-from pixelwise.report.record import Event, moment, number, section
+from pixelwise.reporting.record import Event, moment, number, section
 from pixelwise.runs.folder import Run
 from pixelwise.storage.atomic import atomic_file, make_folder
 

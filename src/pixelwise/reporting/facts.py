@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pixelwise.errors import PixelwiseError
-from pixelwise.report.record import Record, entries, flatten, moment, section
-from pixelwise.report.wording import clip, count, duration, instant, label, plain
+from pixelwise.reporting.record import Record, entries, flatten, moment, section
+from pixelwise.reporting.wording import clip, count, duration, instant, label, plain
 
 PATHS_PER_FINDING = 10
 SKIPPED_LIMIT = 50

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pixelwise.report.curves import best_epoch
-from pixelwise.report.record import Record, entries, moment, number, section
-from pixelwise.report.wording import clip, counted, duration, label, range_text, score_text
+from pixelwise.reporting.curves import best_epoch
+from pixelwise.reporting.record import Record, entries, moment, number, section
+from pixelwise.reporting.wording import clip, counted, duration, label, range_text, score_text
 
 Kind = Literal["warning", "note"]
 

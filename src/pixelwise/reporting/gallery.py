@@ -12,9 +12,9 @@ from pixelwise.data.reading import SampleReader
 from pixelwise.errors import PixelwiseError
 from pixelwise.predict.overlay import display_rgb
 from pixelwise.predict.palette import background_class, class_colours
-from pixelwise.report.pictures import INVENTED, MISSED, Thumbnail, error_map, fit, overlay, thumbnail
-from pixelwise.report.record import Record, entries, number
-from pixelwise.report.wording import clip, label, probability_text, score_text
+from pixelwise.reporting.pictures import INVENTED, MISSED, Thumbnail, error_map, fit, overlay, thumbnail
+from pixelwise.reporting.record import Record, entries, number
+from pixelwise.reporting.wording import clip, label, probability_text, score_text
 
 if TYPE_CHECKING:
     from pixelwise.predict.predictor import Predictor

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pixelwise.errors import RunError
 from pixelwise.metrics import EMPTY_CLASS_RULE, CalibrationBin, expected_calibration_error
-from pixelwise.spec import TaskName
+from pixelwise.specs import TaskName
 from pixelwise.storage.atomic import read_json, write_text
 
 FORMAT = 1

@@ -11,8 +11,8 @@ from pixelwise.data.layouts.tree import walk
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.errors import RunError, UsageError
-from pixelwise.evaluate.evaluation import evaluate, held_out_split
-from pixelwise.evaluate.scores import Scores, Split
+from pixelwise.evaluation.evaluation import evaluate, held_out_split
+from pixelwise.evaluation.scores import Scores, Split
 from pixelwise.runs.folder import CONFIG_NAME, SCORES_NAME, Run
 from pixelwise.runs.model import Model, load_model
 from pixelwise.storage.atomic import check_writable

@@ -8,11 +8,11 @@ from typing import Any
 
 import jinja2
 
-from pixelwise.report import charts, facts, notes, scores
-from pixelwise.report.curves import curves
-from pixelwise.report.gallery import Gallery, gallery
-from pixelwise.report.record import Record, number, read_record, section
-from pixelwise.report.wording import clip, counted, instant, score_text
+from pixelwise.reporting import charts, facts, notes, scores
+from pixelwise.reporting.curves import curves
+from pixelwise.reporting.gallery import Gallery, gallery
+from pixelwise.reporting.record import Record, number, read_record, section
+from pixelwise.reporting.wording import clip, counted, instant, score_text
 from pixelwise.storage.atomic import make_folder, write_bytes
 
 REPORT_NAME = "report.html"
@@ -140,7 +140,7 @@ def _contents(content: dict[str, Any], pictures: Gallery | None) -> list[tuple[s
 
 def _page(content: dict[str, Any], pictures: Gallery | None) -> bytes:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pixelwise.report"),
+        loader=jinja2.PackageLoader("pixelwise.reporting"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -19,9 +19,9 @@ from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.reading import SampleReader
 from pixelwise.errors import DataError, MaskError, PixelwiseError, UsageError
-from pixelwise.evaluate.classes import class_order, label_map_table
-from pixelwise.evaluate.scores import SampleScore, Scores, Split, defined
-from pixelwise.evaluate.tally import ClassificationCounts, Tally, tally_classification, tally_segmentation
+from pixelwise.evaluation.classes import class_order, label_map_table
+from pixelwise.evaluation.scores import SampleScore, Scores, Split, defined
+from pixelwise.evaluation.tally import ClassificationCounts, Tally, tally_classification, tally_segmentation
 from pixelwise.metrics import ClassCounts, calibration_bins, confusion_matrix, mean_defined
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
 from pixelwise.predict.predictor import Predictor

@@ -2,9 +2,9 @@
 
 import math
 
-from pixelwise.report.charts import LineChart, Series, line_chart
-from pixelwise.report.record import Event, Record, number, section
-from pixelwise.report.wording import label
+from pixelwise.reporting.charts import LineChart, Series, line_chart
+from pixelwise.reporting.record import Event, Record, number, section
+from pixelwise.reporting.wording import label
 
 _SCORE_CHARTS = 3
 """Validation scores beside the metric that get a chart of their own."""

@@ -1,0 +1,184 @@
+"""What a recipe leaves open, settled from the data; and the early refusals."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from pixelwise import catalogue
+from pixelwise.errors import DataError, RecipeError, SpecError
+from pixelwise.train.device import settle_precision
+from pixelwise.train.recipe import Recipe
+from pixelwise.train.settle import (
+    build_on_meta,
+    is_wide,
+    settle_channels,
+    settle_recipe,
+    sizes,
+    split_counts,
+    val_batch_size,
+)
+from pixelwise.train.start import DataOptions, choose_spec, default_network, fit_to_memory, index_source
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def pictures(root, sizes, channels=1):
+    rng = np.random.default_rng(0)
+    for label in "ab":
+        (root / label).mkdir(parents=True)
+        for number, (height, width) in enumerate(sizes):
+            shape = (height, width) if channels == 1 else (height, width, channels)
+            cv2.imwrite(str(root / label / f"{number}.png"), rng.integers(0, 256, shape, dtype=np.uint8))
+    return index_source(root, DataOptions(), seed=0)
+
+
+def cells(root, sizes):
+    rng = np.random.default_rng(0)
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for number, (height, width) in enumerate(sizes):
+        cv2.imwrite(str(root / "images" / f"{number}.png"), rng.integers(0, 256, (height, width), dtype=np.uint8))
+        mask = np.zeros((height, width), np.uint8)
+        mask[: height // 2] = 1
+        cv2.imwrite(str(root / "masks" / f"{number}.png"), mask)
+    return index_source(root, DataOptions(), seed=0)
+
+
+def settle(manifest, name, is_batch_open=True, **fields):
+    network = build_on_meta(catalogue.spec(name), 1, 2)
+    recipe = settle_recipe(Recipe(**fields), manifest, network, is_batch_open=is_batch_open)
+    return recipe, sizes(recipe, manifest, network)
+
+
+def test_small_data_get_more_epochs_and_smaller_batches(tmp_path):
+    manifest = pictures(tmp_path / "d", [(28, 28)] * 20)
+    assert split_counts(manifest) == {"train": 32, "val": 4, "test": 4}
+    recipe, _ = settle(manifest, "lenet5_relu", batch_size=64)
+    assert (recipe.batch_size, recipe.epochs, recipe.augment) == (8, 250, "digits")
+    recipe, _ = settle(manifest, "lenet5_relu", is_batch_open=False, batch_size=64, epochs=3)
+    assert (recipe.batch_size, recipe.epochs) == (32, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "size"),
+    [
+        ("lenet5_relu", (28, 28), None),
+        ("lenet5_relu", (40, 30), (28, 28)),
+        ("resnet18", (64, 96), None),
+        ("resnet18", (900, 800), (224, 224)),
+        ("resnet20_cifar", (900, 800), (32, 32)),
+    ],
+)
+def test_classified_pictures_keep_their_size_or_take_the_networks(tmp_path, name, picture, size):
+    manifest = pictures(tmp_path / "d", [picture] * 5)
+    recipe, found = settle(manifest, name)
+    assert (recipe.size, recipe.resize) == (size, "none" if size is None else "stretch")
+    assert found.train == (size or picture)
+
+
+def test_unequal_pictures_are_resized_unless_that_is_forbidden(tmp_path):
+    manifest = pictures(tmp_path / "d", [(64, 64), (64, 80)] * 3)
+    recipe, found = settle(manifest, "resnet18")
+    assert (recipe.size, recipe.augment, found.picture) == ((224, 224), "objects", (224, 224))
+    recipe, _ = settle(manifest, "resnet18", size=(48, 48), resize="pad")
+    assert (recipe.size, recipe.resize) == ((48, 48), "pad")
+    with pytest.raises(SpecError) as caught:
+        settle(manifest, "resnet18", resize="none")
+    assert str(caught.value) == (
+        "The pictures differ in size, and neither size nor crop is given. Expected one size for all pictures of a"
+        " batch."
+        " Use --set size=224 to resize them or --set crop=224 to cut pieces out of them."
+    )
+    recipe, found = settle(manifest, "resnet18", resize="none", crop=(32, 32))
+    assert found.train == (32, 32)
+
+
+def test_masks_are_cropped_and_never_resized_unless_asked(tmp_path):
+    equal = cells(tmp_path / "equal", [(96, 64)] * 6)
+    recipe, found = settle(equal, "unet16")
+    assert (recipe.crop, recipe.resize, recipe.augment) == (None, "none", "cells")
+    assert (found.train, found.val_crop, val_batch_size(recipe, found)) == ((96, 64), None, 2)
+    recipe, _ = settle(equal, "unet16", size=(32, 32))
+    assert recipe.resize == "stretch"
+    unequal = cells(tmp_path / "unequal", [(300, 200), (280, 400)] * 3)
+    recipe, found = settle(unequal, "unet16")
+    assert recipe.crop == (256, 200)
+    assert val_batch_size(recipe, found) == 1
+    large = cells(tmp_path / "large", [(600, 500)] * 6)
+    assert settle(large, "unet16")[0].crop == (256, 256)
+
+
+def test_a_valid_unet_gets_a_crop_whose_output_covers_the_default(tmp_path):
+    manifest = cells(tmp_path / "d", [(300, 280)] * 6)
+    recipe, found = settle(manifest, "unet")
+    network = build_on_meta(catalogue.spec("unet"), 1, 2)
+    assert recipe.crop == network.input_size_for(256, 256)
+    assert found.val_crop == recipe.crop
+    with pytest.raises(SpecError, match="unet cannot take images of 200 x 200 pixels"):
+        settle(manifest, "unet", crop=(200, 200))
+
+
+def test_a_picture_too_small_for_the_network_is_refused(tmp_path):
+    manifest = pictures(tmp_path / "d", [(28, 28)] * 5)
+    with pytest.raises(SpecError, match="lenet5_relu cannot take images of 20 x 20 pixels"):
+        settle(manifest, "lenet5_relu", crop=(20, 20))
+
+
+def test_channels(tmp_path):
+    grey = pictures(tmp_path / "grey", [(28, 28)] * 5)
+    assert settle_channels(grey) == 1
+    colour = pictures(tmp_path / "colour", [(28, 28)] * 5, channels=3)
+    assert settle_channels(colour) == 3
+
+    class Mixed:
+        def column(self, name):
+            return np.array([1, 4, 4])
+
+    with pytest.raises(DataError) as caught:
+        settle_channels(Mixed())
+    assert str(caught.value) == (
+        "The pictures have 1 and 4 channels. Expected one number of channels, or grey (1) and colour (3) mixed."
+        " Convert the odd ones; `pixelwise check` lists them."
+    )
+
+
+def test_default_networks(tmp_path):
+    assert default_network(cells(tmp_path / "a", [(64, 64)] * 4)) == "unet16"
+    assert default_network(pictures(tmp_path / "b", [(64, 64)] * 4)) == "resnet20_cifar"
+    assert default_network(pictures(tmp_path / "c", [(64, 65)] * 4)) == "resnet18"
+
+
+def test_settings_go_to_the_recipe_or_to_the_network():
+    spec, recipe = choose_spec("unet", Recipe(), {"padding": "same", "epochs": "3", "widths": "8,16"})
+    assert (spec.padding, spec.widths, recipe.epochs) == ("same", (8, 16), 3)
+    with pytest.raises(RecipeError) as caught:
+        choose_spec("unet", Recipe(), {"paddin": "same"})
+    assert str(caught.value) == "neither the recipe nor unet has a field 'paddin'. Did you mean padding?"
+
+
+def test_a_batch_that_does_not_fit_is_taken_in_parts(monkeypatch):
+    network = build_on_meta(catalogue.spec("lenet5_relu"), 1, 10)
+    recipe = Recipe(batch_size=32, accumulate=2)
+    monkeypatch.setattr("pixelwise.train.start.suggest_batch_size", lambda *arguments, **keywords: 10)
+    parts = fit_to_memory(recipe, network, (28, 28), torch.device("cpu"))
+    assert (parts.batch_size, parts.accumulate) == (8, 8)
+    monkeypatch.setattr("pixelwise.train.start.suggest_batch_size", lambda *arguments, **keywords: 99)
+    assert fit_to_memory(recipe, network, (28, 28), torch.device("cpu")) is recipe
+
+
+def test_bfloat16_is_chosen_where_it_pays(tmp_path, monkeypatch):
+    flags = {"value": frozenset({"amx_bf16"})}
+    monkeypatch.setattr("pixelwise.train.device.cpu_flags", lambda: flags["value"])
+    cpu = torch.device("cpu")
+    assert settle_precision("auto", cpu, is_wide=True) == "bfloat16"
+    assert settle_precision("auto", cpu, is_wide=False) == "float32"
+    assert settle_precision("float32", cpu, is_wide=True) == "float32"
+    flags["value"] = frozenset({"avx512_bf16"})
+    assert settle_precision("auto", cpu, is_wide=True) == "float32"
+    digits, maps = pictures(tmp_path / "d", [(28, 28)] * 5), cells(tmp_path / "c", [(64, 64)] * 6)
+    assert not is_wide(build_on_meta(catalogue.spec("lenet5_relu"), 1, 10), settle(digits, "lenet5_relu")[1])
+    assert is_wide(build_on_meta(catalogue.spec("unet16"), 1, 2), settle(maps, "unet16")[1])
