@@ -162,7 +162,8 @@ class MaskSurvey:
                 expected=f"class indices up to {MAX_CLASSES - 1}",
                 do="Say kind instance if the values number objects, or correct the masks",
             )
-        notes = [why.strip(), f"They run from {classes[0] if classes else 0} to {needed - 1}."]
+        beyond = f", but only {num_classes} classes are named" if num_classes and needed > num_classes else ""
+        notes = [why.strip(), f"They run from {classes[0] if classes else 0} to {needed - 1}{beyond}."]
         if ignore in self.pixels:
             notes.append(f"{ignore} is ignored.")
         if classes and classes[0] > 0:

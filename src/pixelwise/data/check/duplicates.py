@@ -77,7 +77,7 @@ def _near_pairs(survey: Survey, content: NDArray[np.int64]) -> Pairs:
     norms = np.linalg.norm(thumbnails, axis=1)
     alike = np.einsum("ij,ij->i", thumbnails[pairs[:, 0]], thumbnails[pairs[:, 1]])
     alike /= norms[pairs[:, 0]] * norms[pairs[:, 1]]
-    return survey.rows[places[pairs[alike >= _CORRELATION]]]
+    return np.sort(survey.rows[places[pairs[alike >= _CORRELATION]]], axis=1)
 
 
 def _hashes(thumbnails: NDArray[np.int8]) -> NDArray[np.uint64]:
