@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 import pixelwise as pw
-from pixelwise.evaluate.scores import Scores
+from pixelwise.evaluation.scores import Scores
 from pixelwise.storage.atomic import read_json
-from pixelwise.train.start import DataOptions
+from pixelwise.training.start import DataOptions
 
 HELD_OUT = range(20, 30)
 SETTINGS = {

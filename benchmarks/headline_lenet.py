@@ -3,7 +3,7 @@
     python benchmarks/headline_lenet.py --data FOLDER_WITH_MNIST_IDX_FILES [--seeds 5] [--threads 1]
 
 The claim behind it, from a textbook's notebook: 98.8 % after a single epoch, against 95.9 % for the MLP. For each
-network and seed a run is trained through ``pixelwise.train`` and scored on the 10,000 test images; interleaved with
+network and seed a run is trained through ``pixelwise.training`` and scored on the 10,000 test images; interleaved with
 it, a plain loop over tensors that are already in memory takes the same steps. Times are of the epoch alone, after
 start-up.
 """
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 
 import pixelwise as pw
-from pixelwise.evaluate.scores import Scores
+from pixelwise.evaluation.scores import Scores
 from pixelwise.storage.atomic import read_json
-from pixelwise.train.recipes import make_recipe
-from pixelwise.train.schedule import rate_factor
-from pixelwise.train.start import DataOptions
+from pixelwise.training.recipes import make_recipe
+from pixelwise.training.schedule import rate_factor
+from pixelwise.training.start import DataOptions
 
 NETWORKS = ("lenet5_relu", "pml_cnn", "mlp_784_128_128_10")
 RECIPE = "one_epoch"

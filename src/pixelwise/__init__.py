@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pixelwise.evaluation import evaluate_run as evaluate
     from pixelwise.predict.predictor import Predictor
     from pixelwise.reporting import write_report as report
-    from pixelwise.train.session import resume, train
+    from pixelwise.training.session import resume, train
 
     load = Predictor.load
     __version__: str
@@ -35,9 +35,9 @@ _HOMES = {
     "load": ("pixelwise.predict.predictor", "Predictor.load"),
     "names": ("pixelwise.catalogue", "names"),
     "report": ("pixelwise.reporting", "write_report"),
-    "resume": ("pixelwise.train.session", "resume"),
+    "resume": ("pixelwise.training.session", "resume"),
     "spec": ("pixelwise.catalogue", "spec"),
-    "train": ("pixelwise.train.session", "train"),
+    "train": ("pixelwise.training.session", "train"),
 }
 
 __all__ = [

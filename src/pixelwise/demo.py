@@ -16,7 +16,7 @@ from pixelwise.predict.files import predict_files
 from pixelwise.predict.predictor import Predictor
 from pixelwise.reporting import write_report
 from pixelwise.storage.atomic import check_writable, read_json, write_text
-from pixelwise.train.session import train
+from pixelwise.training.session import train
 
 _MARK = "made-by-pixelwise-demo"
 FOLDERS = ("fashion", "nuclei", "runs", "predictions")

@@ -6,7 +6,6 @@ published results) live in :class:`Facts` and fall away when a field of the row 
 """
 
 import dataclasses
-import types
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, Literal, Self
 from torch import Tensor, nn
 
 from pixelwise.errors import SpecError, suggest
+from pixelwise.values import coerce, describe_type, readings
 
 TaskName = Literal["classification", "segmentation"]
 
@@ -122,7 +122,7 @@ class Spec(ABC):
 
         A text that is one of a column's words stands for that word, whatever else it could mean.
         """
-        return self._with({key: self._convert(key, _readings(text)) for key, text in settings.items()})
+        return self._with({key: self._convert(key, readings(text)) for key, text in settings.items()})
 
     def to_json(self) -> dict[str, Any]:
         """Family, name and columns as plain JSON; ``catalogue.spec_from_json`` is the way back."""
@@ -143,10 +143,12 @@ class Spec(ABC):
         expected = typing.get_type_hints(type(self))[key]
         for value in readings:
             try:
-                return _coerce(value, expected)
+                return coerce(value, expected)
             except TypeError:
                 continue
-        raise SpecError(f"{self.name}: {key}={readings[-1]!r}", expected=_describe(expected), do="Correct the value")
+        raise SpecError(
+            f"{self.name}: {key}={readings[-1]!r}", expected=describe_type(expected), do="Correct the value"
+        )
 
 
 class Network(nn.Module, ABC):
@@ -218,69 +220,3 @@ class Network(nn.Module, ABC):
     def input_size_for(self, height: int, width: int) -> tuple[int, int]:
         """Smallest legal input size whose output covers ``height`` x ``width`` (larger than it for valid padding)."""
         return height, width
-
-
-def _readings(text: str) -> list[object]:
-    """What a command-line value may mean, likeliest first."""
-    return [_parse(text)] if "," in text else [text.strip(), _parse(text)]
-
-
-def _parse(text: str) -> object:
-    """Read a command-line value: numbers, true/false/none, comma-separated tuples; anything else is a string."""
-    if "," in text or text.strip() in ("()", "[]"):
-        return tuple(_parse(part) for part in text.strip("()[] ").split(",") if part.strip())
-    word = text.strip()
-    constants: dict[str, object] = {"true": True, "false": False, "none": None}
-    if word.lower() in constants:
-        return constants[word.lower()]
-    for kind in (int, float):
-        try:
-            return kind(word)
-        except ValueError:
-            continue
-    return word
-
-
-def _coerce(value: object, expected: Any) -> object:
-    """Return ``value`` as ``expected`` (a type hint), or raise TypeError."""
-    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
-    if origin is Literal:
-        if value in arguments:
-            return value
-        raise TypeError
-    if origin in (typing.Union, types.UnionType):
-        for option in arguments:
-            try:
-                return _coerce(value, option)
-            except TypeError:
-                continue
-        raise TypeError
-    if origin is tuple:
-        items = list(value) if isinstance(value, (tuple, list)) else [value]
-        variadic = len(arguments) == 2 and arguments[1] is Ellipsis
-        if not variadic and len(items) != len(arguments):
-            raise TypeError
-        kinds = [arguments[0]] * len(items) if variadic else list(arguments)
-        return tuple(_coerce(item, kind) for item, kind in zip(items, kinds, strict=True))
-    if expected is types.NoneType or expected is None:
-        if value is None:
-            return None
-        raise TypeError
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(value, bool) is not (expected is bool) or not isinstance(value, expected):
-        raise TypeError
-    return value
-
-
-def _describe(expected: Any) -> str:
-    """Name a type hint in words."""
-    origin, arguments = typing.get_origin(expected), typing.get_args(expected)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(_describe(option) for option in arguments)
-    if origin is tuple:
-        return "comma-separated values, each " + _describe(arguments[0])
-    names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", types.NoneType: "none"}
-    return names.get(expected, str(expected))

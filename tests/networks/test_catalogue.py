@@ -48,13 +48,13 @@ def test_importing_the_catalogue_builds_nothing() -> None:
     [
         ("resnet20_cifra", "Did you mean resnet20_cifar or resnet1202_cifar or resnet32_cifar?"),
         ("UNET-16", "Did you mean unet16 or unet or unet_keras16?"),
-        ("zzzz", "`pixelwise nets` lists all of them"),
+        ("zzzz", "`pixelwise nets` lists all of them."),
     ],
 )
 def test_unknown_names_are_refused_with_near_misses(name: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         catalogue.create(name, in_channels=3, num_classes=10)
-    assert str(caught.value) == f"there is no network {name!r}. {message}."
+    assert str(caught.value) == f"there is no network {name!r}. {message}"
 
 
 @pytest.mark.parametrize("name", catalogue.names())

@@ -185,7 +185,7 @@ def test_nothing_is_replaced_unless_that_was_asked_for(pictures, tmp_path, monke
             f"{out}/areas.csv and 3 more would be replaced. Expected a folder without results. "
             "Choose another --out, or allow it with --overwrite."
         )
-        with pytest.raises(UsageError, match=r"masks/a\.png would be replaced\. expected"):
+        with pytest.raises(UsageError, match=r"masks/a\.png would be replaced\. Expected"):
             predict_files(predictor, [pictures / "a.png"], out, fmt="jsonl")
     assert {name: (out / name).read_bytes() for name in files(out)} == before
     other = Predictor(segmenter(seed=5))

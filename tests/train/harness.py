@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 import pixelwise.evaluation
-import pixelwise.train.session as session
+import pixelwise.training.session as session
 from pixelwise.errors import Interrupted, PixelwiseError
-from pixelwise.train import validation
+from pixelwise.training import validation
 
 SETTINGS = {
     "epochs": "3", "batch_size": "4", "optimiser": "adamw", "ema_decay": "0.9", "schedule": "cosine",
@@ -61,7 +61,7 @@ def run(step):
             "validation": (validation, "load_batches"),
         }[step["when"]]  # fmt: skip
         if step["when"] == "train":
-            from pixelwise.train import loop
+            from pixelwise.training import loop
 
             module, attribute = loop, "set_rate"
         signal_soon(module, attribute, step["signal"])

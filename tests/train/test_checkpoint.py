@@ -9,7 +9,7 @@ from tiny import classifier, make_state, small_unet, tiny_recipe
 
 from pixelwise.errors import CheckpointError, OutputError, WeightsError
 from pixelwise.storage.arrays import read_tensors, write_tensors
-from pixelwise.train.checkpoint import (
+from pixelwise.training.checkpoint import (
     Counters,
     latest_checkpoint,
     read_checkpoint,
@@ -102,7 +102,7 @@ def test_no_checkpoint_and_no_whole_one_are_different_things(tmp_path):
 
 def test_a_newer_format_is_refused_and_not_set_aside(tmp_path, monkeypatch):
     state, _ = state_with_everything()
-    monkeypatch.setattr("pixelwise.train.checkpoint.FORMAT", 2)
+    monkeypatch.setattr("pixelwise.training.checkpoint.FORMAT", 2)
     path = save_checkpoint(tmp_path, state, {})
     monkeypatch.undo()
     with pytest.raises(CheckpointError) as caught:

@@ -10,9 +10,9 @@ import torch
 from test_session import write_classes
 
 from pixelwise.runs.folder import Run
-from pixelwise.train import distributed
-from pixelwise.train.checkpoint import latest_checkpoint
-from pixelwise.train.session import train
+from pixelwise.training import distributed
+from pixelwise.training.checkpoint import latest_checkpoint
+from pixelwise.training.session import train
 
 SETTINGS = {"epochs": "2", "hidden": "8,8", "schedule": "constant", "optimiser": "sgd", "learning_rate": "0.05",
             "augment": "none", "clip_norm": "none", "weight_decay": "0"}  # fmt: skip
@@ -35,7 +35,7 @@ def test_two_processes_train_as_one_with_a_batch_twice_as_large(tmp_path, monkey
     data = write_classes(tmp_path / "data", per_class=20)
     script = tmp_path / "go.py"
     script.write_text(
-        "from pixelwise.train.session import train\n"
+        "from pixelwise.training.session import train\n"
         f"train({str(data)!r}, 'mlp_784_300_10', settings={SETTINGS!r}, batch=4, out={str(tmp_path / 'two')!r},"
         " should_check=False, quiet=True)\n"
     )

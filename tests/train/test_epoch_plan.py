@@ -8,8 +8,8 @@ from tiny import MemoryDataset
 
 from pixelwise.data.loading import load_batches
 from pixelwise.errors import UsageError
-from pixelwise.train.epoch import plan_epoch
-from pixelwise.train.recipe import Recipe
+from pixelwise.training.epoch import plan_epoch
+from pixelwise.training.recipe import Recipe
 
 
 @given(count=st.integers(1, 60), batch=st.integers(1, 9), accumulate=st.integers(1, 4), world_size=st.integers(1, 4))

@@ -15,7 +15,7 @@ import pytest
 
 from pixelwise.runs.folder import Run
 from pixelwise.runs.journal import read_journal
-from pixelwise.train.checkpoint import latest_checkpoint
+from pixelwise.training.checkpoint import latest_checkpoint
 
 HARNESS = Path(__file__).with_name("harness.py")
 

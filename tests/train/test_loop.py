@@ -21,8 +21,8 @@ from pixelwise import catalogue
 from pixelwise.errors import Interrupted, TrainingError
 from pixelwise.runs.journal import read_journal
 from pixelwise.tasks import make_task
-from pixelwise.train.checkpoint import latest_checkpoint, restore
-from pixelwise.train.loop import fit
+from pixelwise.training.checkpoint import latest_checkpoint, restore
+from pixelwise.training.loop import fit
 
 
 def weights_of(state):
@@ -89,7 +89,7 @@ def test_gradients_are_clipped(tmp_path, monkeypatch):
 
 def test_the_best_weights_are_kept_and_early_stopping_waits_for_its_patience(tmp_path, monkeypatch):
     values = iter([0.5, 0.7, 0.6, 0.7, 0.2, 0.9])
-    monkeypatch.setattr("pixelwise.train.loop.validate", lambda job, network, data: (1.0, {"top1": next(values)}))
+    monkeypatch.setattr("pixelwise.training.loop.validate", lambda job, network, data: (1.0, {"top1": next(values)}))
     saved = []
     job, state = classifier(
         tmp_path,
@@ -258,7 +258,7 @@ def test_dropout_draws_the_same_after_a_resume(tmp_path):
 
 def test_checkpoints_come_by_steps_and_by_time(tmp_path, monkeypatch):
     written = []
-    from pixelwise.train import loop
+    from pixelwise.training import loop
 
     save = loop.save_checkpoint
 
@@ -268,10 +268,10 @@ def test_checkpoints_come_by_steps_and_by_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop, "save_checkpoint", spy)
     train_classifier(tmp_path / "steps", tiny_recipe(epochs=1, batch_size=4), checkpoint_steps=2)
-    assert written == [(0, 2), (0, 4), (1, 0)]
+    assert written == [(0, 0), (0, 2), (0, 4), (1, 0)]
     written.clear()
     train_classifier(tmp_path / "time", tiny_recipe(epochs=1, batch_size=4), checkpoint_seconds=0.0)
-    assert written == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 0)]
+    assert written == [(0, 0), (0, 1), (0, 2), (0, 3), (0, 4), (1, 0)]
     assert len(list((tmp_path / "time" / "checkpoints").iterdir())) == 2
 
 

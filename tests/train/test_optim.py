@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from pixelwise.train.ema import MovingAverage
-from pixelwise.train.optim import load_optimiser_tensors, make_optimiser, optimiser_tensors, set_rate
-from pixelwise.train.recipe import Recipe
+from pixelwise.training.ema import MovingAverage
+from pixelwise.training.optim import load_optimiser_tensors, make_optimiser, optimiser_tensors, set_rate
+from pixelwise.training.recipe import Recipe
 
 
 def _network(*, is_normalised: bool = True) -> nn.Module:

@@ -5,8 +5,8 @@ import io
 import pytest
 import torch
 
-from pixelwise.train import progress
-from pixelwise.train.progress import Bar, EpochLine, Lines, Silent, format_seconds, make_progress
+from pixelwise.training import progress
+from pixelwise.training.progress import Bar, EpochLine, Lines, Silent, format_seconds, make_progress
 
 
 class Terminal(io.StringIO):

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from pixelwise.errors import RecipeError
-from pixelwise.train.recipe import Recipe
-from pixelwise.train.recipes import RECIPES, make_recipe
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.recipes import RECIPES, make_recipe
 
 
 def test_a_recipe_stays_small():

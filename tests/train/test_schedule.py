@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelwise.train.schedule import rate_factor
+from pixelwise.training.schedule import rate_factor
 
 
 def test_constant_is_one_everywhere():

@@ -28,9 +28,9 @@ from pixelwise.runs.journal import read_journal
 from pixelwise.runs.lock import lock_run
 from pixelwise.storage.arrays import write_tensors
 from pixelwise.storage.atomic import read_json, write_json
-from pixelwise.train import loop
-from pixelwise.train.session import resume, train
-from pixelwise.train.start import DataOptions, balanced_weights, index_source
+from pixelwise.training import loop
+from pixelwise.training.session import resume, train
+from pixelwise.training.start import DataOptions, balanced_weights, index_source
 
 SETTINGS = {"epochs": "2", "batch_size": "8", "hidden": "8,8", "schedule": "constant", "augment": "none"}
 
@@ -242,6 +242,19 @@ def test_data_that_cannot_be_trained_on(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_the_check_comes_first_and_damaged_pictures_are_skipped_only_when_asked(data, tmp_path):
+    (data / "left" / "broken.png").write_bytes((data / "left" / "0.png").read_bytes()[:40])
+    message = refusal(DataError, start, data, tmp_path / "run", should_check=True)
+    assert message.startswith(f"{data} has 1 error: ")
+    assert message.endswith(f"`pixelwise check {data}` lists everything.")
+    assert not (tmp_path / "run").exists()
+    run = start(data, tmp_path / "run", should_check=True, bad_images="skip")
+    assert [path for path, _ in run.config.data["skipped"]] == ["left/broken.png"]
+    assert run.config.data["num_samples"] == 20
+    codes = {finding["code"]: finding for finding in run.config.data["findings"]}
+    assert codes
+
+
 def test_folders_that_cannot_take_a_run(data, tmp_path):
     run = start(data, tmp_path / "run")
     assert refusal(RunError, start, data, run.path) == (
@@ -305,7 +318,7 @@ def test_changed_settings_are_refused_with_the_difference(stopped):
     message = refusal(RunError, resume, stopped, settings={"learning_rate": "0.5", "batch_size": "4"})
     assert message == (
         "The run was started with other settings: recipe.batch_size: 8 -> 4; recipe.learning_rate: 0.002 -> 0.5."
-        " expected changes only to workers, checkpoint_seconds, checkpoint_steps, patience, device, precision, and to"
+        " Expected changes only to workers, checkpoint_seconds, checkpoint_steps, patience, device, precision, and to"
         " epochs where schedule=constant. Undo the change, or train a new run."
     )
     content = read_json(stopped / "run.json")

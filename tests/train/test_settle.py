@@ -7,9 +7,9 @@ import torch
 
 from pixelwise import catalogue
 from pixelwise.errors import DataError, RecipeError, SpecError
-from pixelwise.train.device import settle_precision
-from pixelwise.train.recipe import Recipe
-from pixelwise.train.settle import (
+from pixelwise.training.device import settle_precision
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.settle import (
     build_on_meta,
     is_wide,
     settle_channels,
@@ -18,7 +18,7 @@ from pixelwise.train.settle import (
     split_counts,
     val_batch_size,
 )
-from pixelwise.train.start import DataOptions, choose_spec, default_network, fit_to_memory, index_source
+from pixelwise.training.start import DataOptions, choose_spec, default_network, fit_to_memory, index_source
 
 
 @pytest.fixture(autouse=True)
@@ -163,16 +163,16 @@ def test_settings_go_to_the_recipe_or_to_the_network():
 def test_a_batch_that_does_not_fit_is_taken_in_parts(monkeypatch):
     network = build_on_meta(catalogue.spec("lenet5_relu"), 1, 10)
     recipe = Recipe(batch_size=32, accumulate=2)
-    monkeypatch.setattr("pixelwise.train.start.suggest_batch_size", lambda *arguments, **keywords: 10)
+    monkeypatch.setattr("pixelwise.training.start.suggest_batch_size", lambda *arguments, **keywords: 10)
     parts = fit_to_memory(recipe, network, (28, 28), torch.device("cpu"))
     assert (parts.batch_size, parts.accumulate) == (8, 8)
-    monkeypatch.setattr("pixelwise.train.start.suggest_batch_size", lambda *arguments, **keywords: 99)
+    monkeypatch.setattr("pixelwise.training.start.suggest_batch_size", lambda *arguments, **keywords: 99)
     assert fit_to_memory(recipe, network, (28, 28), torch.device("cpu")) is recipe
 
 
 def test_bfloat16_is_chosen_where_it_pays(tmp_path, monkeypatch):
     flags = {"value": frozenset({"amx_bf16"})}
-    monkeypatch.setattr("pixelwise.train.device.cpu_flags", lambda: flags["value"])
+    monkeypatch.setattr("pixelwise.training.device.cpu_flags", lambda: flags["value"])
     cpu = torch.device("cpu")
     assert settle_precision("auto", cpu, is_wide=True) == "bfloat16"
     assert settle_precision("auto", cpu, is_wide=False) == "float32"

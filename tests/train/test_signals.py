@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from pixelwise.errors import Interrupted
-from pixelwise.train.signals import StopRequest
+from pixelwise.training.signals import StopRequest
 
 
 def test_before_training_a_signal_stops_at_once():

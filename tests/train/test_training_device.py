@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from pixelwise.errors import DeviceError, TrainingError, UsageError
-from pixelwise.train import device as module
-from pixelwise.train.device import (
+from pixelwise.training import device as module
+from pixelwise.training.device import (
     DropoutDraws,
     autocast,
     choose_own_device,
@@ -16,7 +16,7 @@ from pixelwise.train.device import (
     has_bfloat16,
     set_deterministic,
 )
-from pixelwise.train.failures import LossWatch, is_out_of_memory, out_of_memory_error
+from pixelwise.training.failures import LossWatch, is_out_of_memory, out_of_memory_error
 
 CPU = torch.device("cpu")
 

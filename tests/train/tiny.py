@@ -9,14 +9,14 @@ from pixelwise import catalogue
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.runs.journal import Journal
 from pixelwise.tasks import make_task
-from pixelwise.train.checkpoint import TrainState
-from pixelwise.train.ema import MovingAverage
-from pixelwise.train.job import Job
-from pixelwise.train.loop import fit
-from pixelwise.train.optim import make_optimiser
-from pixelwise.train.progress import Silent
-from pixelwise.train.recipe import Recipe
-from pixelwise.train.signals import StopRequest
+from pixelwise.training.checkpoint import TrainState
+from pixelwise.training.ema import MovingAverage
+from pixelwise.training.job import Job
+from pixelwise.training.loop import fit
+from pixelwise.training.optim import make_optimiser
+from pixelwise.training.progress import Silent
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.signals import StopRequest
 
 PREPROCESS = Preprocess(channels=1, low=0, high=255, mean=(0.5,), std=(0.25,))
 

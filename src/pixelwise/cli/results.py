@@ -60,7 +60,7 @@ def predict(
     from pixelwise.predict.files import predict_files
     from pixelwise.predict.predictor import Predictor
     from pixelwise.runtime import keep_freed_memory
-    from pixelwise.train.signals import StopRequest
+    from pixelwise.training.signals import StopRequest
 
     if keep_memory:
         keep_freed_memory()

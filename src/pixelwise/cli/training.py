@@ -63,8 +63,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network on a folder of pictures, evaluate it, and keep everything in a run folder."""
-    from pixelwise.train.session import train as start
-    from pixelwise.train.start import DataOptions
+    from pixelwise.training.session import train as start
+    from pixelwise.training.start import DataOptions
 
     options = DataOptions(
         task=task, layout=layout, mask_kind=mask_kind, group_by=group_by, fractions=parse_fractions(split)
@@ -103,7 +103,7 @@ def resume(
     quiet: Quiet = False,
 ) -> None:
     """Go on with an interrupted run, to the same bits as if it had not been interrupted."""
-    from pixelwise.train.session import resume as go_on
+    from pixelwise.training.session import resume as go_on
 
     finished = go_on(run, settings=parse_settings(settings), data=data, device=device, workers=workers, quiet=quiet)
     _show(finished, quiet=quiet)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from pixelwise.train.recipe import Recipe
+from pixelwise.training.recipe import Recipe
 
 _ADAM_SECOND_BETA = 0.999
 _FUSED_DEVICES = frozenset({"cpu", "cuda", "mps"})

@@ -1,4 +1,4 @@
-"""The recipes by name: functions that return a :class:`~pixelwise.train.recipe.Recipe`.
+"""The recipes by name: functions that return a :class:`~pixelwise.training.recipe.Recipe`.
 
 Each paper's own recipe says what it takes from the paper and, under *Deviations*, what it does not.
 """
@@ -6,7 +6,7 @@ Each paper's own recipe says what it takes from the paper and, under *Deviations
 from collections.abc import Callable
 
 from pixelwise.errors import RecipeError, suggest
-from pixelwise.train.recipe import Recipe
+from pixelwise.training.recipe import Recipe
 
 
 def quick() -> Recipe:

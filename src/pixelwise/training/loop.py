@@ -14,16 +14,16 @@ from torch import Tensor
 
 from pixelwise.data.loading import Batch, load_batches
 from pixelwise.errors import Interrupted
-from pixelwise.train import distributed
-from pixelwise.train.checkpoint import FOLDER_NAME, TrainState, save_checkpoint
-from pixelwise.train.device import DropoutDraws, autocast
-from pixelwise.train.epoch import plan_epoch
-from pixelwise.train.failures import LossWatch, is_out_of_memory, out_of_memory_error
-from pixelwise.train.job import Job
-from pixelwise.train.optim import set_rate
-from pixelwise.train.progress import EpochLine
-from pixelwise.train.schedule import rate_factor
-from pixelwise.train.validation import validate
+from pixelwise.training import distributed
+from pixelwise.training.checkpoint import FOLDER_NAME, TrainState, save_checkpoint
+from pixelwise.training.device import DropoutDraws, autocast
+from pixelwise.training.epoch import plan_epoch
+from pixelwise.training.failures import LossWatch, is_out_of_memory, out_of_memory_error
+from pixelwise.training.job import Job
+from pixelwise.training.optim import set_rate
+from pixelwise.training.progress import EpochLine
+from pixelwise.training.schedule import rate_factor
+from pixelwise.training.validation import validate
 
 _STEP_LINES = 500
 

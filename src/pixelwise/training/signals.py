@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from pixelwise.errors import Interrupted
-from pixelwise.train import distributed
+from pixelwise.training import distributed
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -12,7 +12,7 @@ from pixelwise.analysis import layer_table
 from pixelwise.data.manifest import Manifest
 from pixelwise.errors import DataError, SpecError
 from pixelwise.specs import Network, Spec
-from pixelwise.train.recipe import AUTO, Recipe
+from pixelwise.training.recipe import AUTO, Recipe
 
 DEFAULT_SIZE = (224, 224)
 DEFAULT_CROP = (256, 256)

@@ -17,17 +17,17 @@ from pixelwise.runs.lock import LOCK_NAME, lock_run
 from pixelwise.runtime import keep_freed_memory, set_threads
 from pixelwise.specs import Spec, TaskName
 from pixelwise.storage.atomic import check_writable, sweep_temporaries
-from pixelwise.train import distributed
-from pixelwise.train.assemble import make_job, make_state, recipe_of
-from pixelwise.train.checkpoint import FOLDER_NAME, latest_checkpoint, restore
-from pixelwise.train.device import Precision, choose_own_device, choose_precision, has_bfloat16, set_deterministic
-from pixelwise.train.identity import check_same, check_same_data, identity_of
-from pixelwise.train.loop import fit
-from pixelwise.train.progress import Progress, make_progress
-from pixelwise.train.recipe import Recipe
-from pixelwise.train.recipes import make_recipe
-from pixelwise.train.signals import StopRequest
-from pixelwise.train.start import (
+from pixelwise.training import distributed
+from pixelwise.training.assemble import make_job, make_state, recipe_of
+from pixelwise.training.checkpoint import FOLDER_NAME, latest_checkpoint, restore
+from pixelwise.training.device import Precision, choose_own_device, choose_precision, has_bfloat16, set_deterministic
+from pixelwise.training.identity import check_same, check_same_data, identity_of
+from pixelwise.training.loop import fit
+from pixelwise.training.progress import Progress, make_progress
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.recipes import make_recipe
+from pixelwise.training.signals import StopRequest
+from pixelwise.training.start import (
     BadImages,
     Choices,
     ClassWeights,

@@ -12,10 +12,10 @@ from pixelwise.data.dataset import Dataset
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.runs.journal import Journal
 from pixelwise.tasks.base import Task
-from pixelwise.train.checkpoint import TrainState
-from pixelwise.train.progress import Progress
-from pixelwise.train.recipe import Recipe
-from pixelwise.train.signals import StopRequest
+from pixelwise.training.checkpoint import TrainState
+from pixelwise.training.progress import Progress
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.signals import StopRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pixelwise.data.loading import count_batches
 from pixelwise.errors import UsageError
-from pixelwise.train.recipe import Recipe
+from pixelwise.training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)

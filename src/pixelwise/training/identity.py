@@ -6,7 +6,7 @@ from typing import Any
 from pixelwise.data.manifest import Manifest, Sample
 from pixelwise.errors import RunError
 from pixelwise.runs.folder import RunConfig
-from pixelwise.train.recipe import Recipe
+from pixelwise.training.recipe import Recipe
 
 SAFE_KEYS = ("workers", "checkpoint_seconds", "checkpoint_steps")
 """Settings that change nothing in the result, whenever they change."""

@@ -21,6 +21,7 @@ import torch
 from pixelwise import catalogue
 from pixelwise.analysis import free_memory_bytes, suggest_batch_size
 from pixelwise.data.augment import Augment
+from pixelwise.data.check import check_data
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import MaskKind
 from pixelwise.data.preprocess import Preprocess, measure_preprocess
@@ -30,10 +31,10 @@ from pixelwise.errors import DataError, RecipeError, suggest
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network, Spec, TaskName
 from pixelwise.tasks import Task, make_task
-from pixelwise.train.assemble import weights_digest
-from pixelwise.train.device import Precision, describe_machine, settle_precision
-from pixelwise.train.recipe import Recipe
-from pixelwise.train.settle import (
+from pixelwise.training.assemble import weights_digest
+from pixelwise.training.device import Precision, describe_machine, settle_precision
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.settle import (
     build_on_meta,
     is_wide,
     refuse_task,
@@ -116,8 +117,6 @@ def read_source(root: Path, options: DataOptions, *, seed: int, should_check: bo
     """
     findings: tuple[dict[str, Any], ...] = ()
     if should_check:
-        from pixelwise.data.check import check_data
-
         report = check_data(
             root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
             colours=options.colours, bad_images=options.bad_images,

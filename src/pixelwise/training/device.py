@@ -12,7 +12,7 @@ import torch
 
 from pixelwise.errors import DeviceError, UsageError
 from pixelwise.runs.device import choose_device
-from pixelwise.train import distributed
+from pixelwise.training import distributed
 
 Precision = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[Precision, ...] = ("auto", "float32", "bfloat16")

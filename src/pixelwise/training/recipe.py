@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pixelwise.errors import RecipeError, suggest
-from pixelwise.specs import _coerce, _describe, _readings
-from pixelwise.train.schedule import ScheduleName
+from pixelwise.training.schedule import ScheduleName
+from pixelwise.values import coerce, describe_type, readings
 
 OptimiserName = Literal["sgd", "nesterov", "adamw"]
 ResizeName = Literal["auto", "none", "stretch", "crop", "pad"]
@@ -124,20 +124,20 @@ def _hints() -> dict[str, Any]:
 
 
 def _read(key: str, text: str) -> object:
-    readings = _readings(text)
+    meanings = readings(text)
     if key in _PAIRS:  # one number stands for a square
-        readings += [(value, value) for value in readings if isinstance(value, int)]
-    return _convert(key, readings, text)
+        meanings += [(value, value) for value in meanings if isinstance(value, int)]
+    return _convert(key, meanings, text)
 
 
-def _convert(key: str, readings: list[object], shown: str) -> object:
+def _convert(key: str, meanings: list[object], shown: str) -> object:
     hints = _hints()
     if key not in hints:
         raise RecipeError(f"recipe has no field {key!r}", do=suggest(key, hints))
-    for value in readings:
+    for value in meanings:
         with suppress(TypeError):
-            return _coerce(value, hints[key])
-    raise RecipeError(f"recipe: {key}={shown}", expected=_describe(hints[key]), do="Correct the value")
+            return coerce(value, hints[key])
+    raise RecipeError(f"recipe: {key}={shown}", expected=describe_type(hints[key]), do="Correct the value")
 
 
 def _show(value: object) -> str:

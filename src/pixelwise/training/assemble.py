@@ -18,16 +18,16 @@ from pixelwise.runs.folder import MODEL_FOLDER, Run, RunConfig
 from pixelwise.runs.journal import Journal
 from pixelwise.runs.model import Model, save_model
 from pixelwise.tasks import task_from_json
-from pixelwise.train.checkpoint import TrainState
-from pixelwise.train.device import Precision, choose_precision
-from pixelwise.train.ema import MovingAverage
-from pixelwise.train.identity import identity_of
-from pixelwise.train.job import Job
-from pixelwise.train.optim import make_optimiser
-from pixelwise.train.progress import Progress
-from pixelwise.train.recipe import Recipe
-from pixelwise.train.settle import sizes, val_batch_size
-from pixelwise.train.signals import StopRequest
+from pixelwise.training.checkpoint import TrainState
+from pixelwise.training.device import Precision, choose_precision
+from pixelwise.training.ema import MovingAverage
+from pixelwise.training.identity import identity_of
+from pixelwise.training.job import Job
+from pixelwise.training.optim import make_optimiser
+from pixelwise.training.progress import Progress
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.settle import sizes, val_batch_size
+from pixelwise.training.signals import StopRequest
 from pixelwise.weights import load_weights
 
 

@@ -5,9 +5,9 @@ import torch
 from pixelwise.data.dataset import Dataset
 from pixelwise.data.loading import load_batches
 from pixelwise.specs import Network
-from pixelwise.train import distributed
-from pixelwise.train.device import autocast
-from pixelwise.train.job import Job
+from pixelwise.training import distributed
+from pixelwise.training.device import autocast
+from pixelwise.training.job import Job
 
 
 @torch.inference_mode()

@@ -23,8 +23,8 @@ from pixelwise.errors import CheckpointError, WeightsError
 from pixelwise.specs import Network
 from pixelwise.storage.arrays import read_tensors, write_tensors
 from pixelwise.storage.atomic import make_folder
-from pixelwise.train.ema import MovingAverage
-from pixelwise.train.optim import like_parameter, load_optimiser_tensors, optimiser_tensors
+from pixelwise.training.ema import MovingAverage
+from pixelwise.training.optim import like_parameter, load_optimiser_tensors, optimiser_tensors
 
 FORMAT = 1
 FOLDER_NAME = "checkpoints"
