@@ -57,8 +57,6 @@ def _bmp_header(stream: BinaryIO) -> Header:
     with BmpImagePlugin.BmpImageFile(stream) as picture:
         modes: dict[str, Mode] = {"1": "1", "L": "L", "P": "P", "RGB": "RGB", "RGBA": "RGBA"}
         mode, (width, height) = modes[picture.mode], picture.size
-    if not width or not height:
-        raise TruncatedError("its header holds impossible values")
     return Header("BMP", height, width, mode, 1 if mode == "1" else 8, 1 if mode in ("1", "L") else 3, "uint8")
 
 

@@ -92,7 +92,8 @@ def survey_pictures(root: Path, manifest: Manifest, *, most: int | None, progres
         else:
             survey.failures.append(answer)
     rows = sorted(looks)
-    survey.failures = sorted(set(survey.failures))
+    first_reasons = dict(reversed(survey.failures))  # a header's fault comes first, the picture's own is its echo
+    survey.failures = sorted(first_reasons.items())
     if rows:
         survey.rows = np.array(rows, np.int64)
         survey.low = np.array([looks[row].low for row in rows])
