@@ -22,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CASES = {"unet16 128x128, batch 8": 4, "lenet5_relu 28x28, batch 64": 150, "lenet5 32x32, batch 64": 100}
-"""Optimiser steps of one round."""
+CASES = {"unet16 128x128, batch 8": 4, "lenet5_relu 28x28, batch 64": 500, "lenet5 32x32, batch 64": 100}
+"""Optimiser steps of one round, which is one epoch of ours."""
 CONTENDERS = ("plain", "ours", "bfloat16")
 Round = Callable[[], None]
 
