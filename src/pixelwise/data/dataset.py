@@ -208,7 +208,12 @@ class Dataset:
         needed_bytes = int((heights * widths).sum()) * self._pixel_bytes
         if policy == "auto" and needed_bytes > CACHE_SHARE * free_memory_bytes():
             return None
-        return SampleCache(heights, widths, self.preprocess.channels, self._dtype, with_label_maps=self._segments)
+        cache = SampleCache(heights, widths, self.preprocess.channels, self._dtype, with_label_maps=self._segments)
+        if not self._segments and self.preprocess.size is None:
+            pictures = self._reader.images(self.indices)
+            if pictures is not None and pictures.shape[3] == self.preprocess.channels:
+                cache.fill_all(pictures)
+        return cache
 
     def _name(self, index: int) -> str:
         row = self.manifest[index]

@@ -9,6 +9,7 @@ which is linear: nothing is clipped, and values beyond ``low`` .. ``high`` simpl
 the grid of :mod:`pixelwise.data.resample`, for the picture, its label map and the way back alike.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -24,6 +25,7 @@ from pixelwise.data.statistics import Moments, RangePolicy
 from pixelwise.errors import DataError, ImageError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Resize = Literal["none", "stretch", "crop", "pad"]
@@ -183,12 +185,8 @@ class Preprocess:
         import torch
 
         count, channels, height, width = batch.shape
-        scale = 1 / ((self.high - self.low) * np.array(self.std))
-        offset = -(self.low / (self.high - self.low) + np.array(self.mean)) / np.array(self.std)
         rows = batch.permute(0, 2, 3, 1).contiguous().view(count * height, width * channels)
-        along_row = [
-            torch.from_numpy(np.tile(values, width).astype(np.float32)).to(batch.device) for values in (scale, offset)
-        ]
+        along_row = _along_row(self, width, batch.device)
         if batch.device.type != "cpu":
             result = torch.addcmul(along_row[1], rows.to(torch.float32), along_row[0])
         else:
@@ -329,6 +327,20 @@ def measure_preprocess(
         size=size,
         crop_fraction=crop_fraction,
     )
+
+
+@functools.lru_cache(maxsize=32)
+def _along_row(preprocess: Preprocess, width: int, device: "torch.device") -> "tuple[Tensor, Tensor]":
+    """Scale and offset of every value of a row of ``width`` pixels: the same for every batch, so made once."""
+    import torch
+
+    span = preprocess.high - preprocess.low
+    scale = 1 / (span * np.array(preprocess.std))
+    offset = -(preprocess.low / span + np.array(preprocess.mean)) / np.array(preprocess.std)
+    scale_row, offset_row = (
+        torch.from_numpy(np.tile(values, width).astype(np.float32)).to(device) for values in (scale, offset)
+    )
+    return scale_row, offset_row
 
 
 def _cut(array: NDArray[Any], size: tuple[int, int], top: int, left: int) -> NDArray[Any]:

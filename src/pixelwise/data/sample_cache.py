@@ -83,6 +83,11 @@ class SampleCache:
                 self.label_map(position)[...] = label_map
             self._filled[position] = 1  # last: another process may be looking
 
+    def fill_all(self, images: NDArray[Any]) -> None:
+        """Take every picture at once: (N, H, W, C), of the sizes and the type that were announced."""
+        self._images[...] = images.reshape(-1)
+        self._filled[...] = 1
+
     def gather(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8] | None] | None:
         """Copy filled samples into one array (N, H, W, C) and one (N, H, W); None if samples differ in size."""
         if not self._uniform:
