@@ -1,6 +1,8 @@
 """The shape of the repository: what a reader may rely on without looking."""
 
 import ast
+import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pixelwise
+from pixelwise.cli.nets import family_table
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "src").rglob("*.py"))
@@ -54,6 +57,21 @@ def test_import_and_help_are_free_of_torch() -> None:
 
 def test_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 200
+
+
+def test_readme_table_of_networks_is_the_catalogues() -> None:
+    """Mend it with what ``pixelwise nets --markdown`` prints."""
+    readme = (ROOT / "README.md").read_text()
+    shown = readme.split("compared by a test -->\n")[1].split("<!-- end of networks")[0].strip()
+    assert shown == family_table()
+
+
+def test_public_functions_stay_functions_whatever_was_imported() -> None:
+    for module in MODULES:
+        importlib.import_module(
+            ".".join(module.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+        )
+    assert [name for name in pixelwise.__all__ if inspect.ismodule(getattr(pixelwise, name))] == ["errors"]
 
 
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]), ids=lambda path: path.name)

@@ -5,8 +5,10 @@ is paid for again with page faults: a third of a U-Net's training step. :func:`k
 allocator's thresholds so that freed blocks stay in the process (``benchmarks/allocator.py`` shows the gain). The price
 is that memory, once used, stays reserved until the process ends.
 
-*Threads.* On a busy machine OpenMP's workers spin while they wait for each other and take the processor from the one
-that they wait for. :func:`wait_passively` lets them sleep instead.
+*Threads.* OpenMP's threads spin while they wait for each other. On a busy machine they take the processor from the one
+that they wait for, and a step becomes twenty times slower; putting them to sleep at once costs a small network more
+than the second thread gains. :func:`spin_briefly` lets them spin for some ten microseconds and then sleep, which was
+fastest with and without other work on the machine (``benchmarks/waiting.py``).
 """
 
 import ctypes
@@ -17,15 +19,19 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # <malloc.h>: M_TRIM_THRESHOL
 _KEEP_BYTES = 2**31 - 1
 _GROW_BYTES = 64 * 2**20
 
+SPIN_COUNT = "50000"
+"""Of GNU OpenMP, which torch's Linux builds use."""
 
-def wait_passively() -> bool:
-    """Let OpenMP's threads sleep while they wait; a policy that the user has set stands.
+
+def spin_briefly() -> bool:
+    """Let OpenMP's waiting threads spin briefly before they sleep; a policy that the user has set stands.
 
     Returns:
         Whether the setting can take effect: OpenMP reads it once, when torch is first imported.
 
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     return "torch" not in sys.modules
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pixelwise.data.preprocess import MOST_IMAGES, measure_preprocess
+from pixelwise.data.measuring import MOST_IMAGES, measure_preprocess
 from pixelwise.errors import DataError, ImageError, UsageError
 
 

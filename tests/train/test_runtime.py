@@ -10,17 +10,23 @@ import torch
 from pixelwise import runtime
 
 
-def test_the_wait_policy_is_set_before_torch_and_a_users_choice_stands():
-    code = "import os; from pixelwise import runtime; print(runtime.wait_passively(), os.environ['OMP_WAIT_POLICY'])"
-    for before, after in (({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
-        done = subprocess.run([sys.executable, "-c", code], env=before, capture_output=True, text=True, check=True)
-        assert done.stdout.split() == ["True", after]
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({}, "50000 None"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None ACTIVE"), ({"GOMP_SPINCOUNT": "7"}, "7 None")],
+)
+def test_threads_spin_briefly_and_a_users_choice_stands(before, after):
+    code = (
+        "import os; from pixelwise import runtime; "
+        "print(runtime.spin_briefly(), os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=before, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"True {after}"
 
 
 def test_it_says_when_torch_is_loaded_already(monkeypatch):
-    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
     assert torch.__version__
-    assert not runtime.wait_passively()
+    assert not runtime.spin_briefly()
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library has no mallopt")

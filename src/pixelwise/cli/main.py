@@ -15,7 +15,7 @@ from pixelwise.cli.nets import nets
 from pixelwise.cli.results import evaluate, predict, report
 from pixelwise.cli.training import resume, train
 from pixelwise.errors import Interrupted, PixelwiseError
-from pixelwise.runtime import wait_passively
+from pixelwise.runtime import spin_briefly
 
 app = typer.Typer(
     name="pixelwise",
@@ -48,7 +48,7 @@ def options(
 
 def main() -> None:
     """Run the command line and leave with the exit code of the outcome."""
-    wait_passively()
+    spin_briefly()
     try:
         app()
     except (PixelwiseError, Interrupted) as stop:

@@ -15,11 +15,16 @@ def nets(
         Literal["classification", "segmentation"] | None, typer.Option(help="Only networks for this task.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the README's table, a row for each family.")
+    ] = False,
 ) -> None:
     """List the networks, or show one network's layers beside its paper's facts."""
     from pixelwise import catalogue
 
-    if name is None:
+    if markdown:
+        typer.echo(family_table())
+    elif name is None:
         specs = [catalogue.spec(known) for known in catalogue.names()]
         _print_list([spec for spec in specs if task in (None, spec.task)], as_json)
     else:
@@ -75,6 +80,7 @@ def _print_one(spec: "Spec", as_json: bool) -> None:
     paper = facts.paper
     typer.echo(f"{spec.name}: {paper.authors}, “{paper.title}”, {paper.venue} ({paper.link}), {facts.table}")
     typer.echo(", ".join(f"{key}={value}" for key, value in spec.to_json()["columns"].items()))
+    stages = {row.name for row in table if row.level == "stage"}
     rows = [
         (
             row.name if row.level == "stage" else f"  {row.name}",
@@ -84,6 +90,7 @@ def _print_one(spec: "Spec", as_json: bool) -> None:
             row.macs,
         )
         for row in table
+        if row.level == "stage" or row.name not in stages  # a stage of one layer would be listed twice
     ]
     print_table(("layer", "kind", "output", "parameters", "MACs"), rows)
     printed = f" (the paper prints {facts.paper_params})" if facts.paper_params else ""
@@ -107,6 +114,6 @@ def family_table() -> str:
         facts = [spec.facts for spec in specs if spec.facts]
         papers = list(dict.fromkeys(f"{fact.paper.title}, {fact.paper.year}" for fact in facts))
         smallest, largest = min(fact.params for fact in facts), max(fact.params for fact in facts)
-        listed = ", ".join(f"`{spec.name}`" for spec in specs)
+        listed = " ".join(f"`{spec.name}`" for spec in specs)
         lines.append(f"| {family} | {papers[0]} | {listed} | {smallest:,} to {largest:,} |")
     return "\n".join(lines)

@@ -73,12 +73,18 @@ def load_batches(
 ) -> Iterator[Batch]:
     """Iterate over an epoch.
 
-    Args: dataset: where samples come from. batch_size: samples in a batch of this rank. epoch: decides the order and
-    the draws. shuffle: False keeps the data set's order; every sample comes exactly once over all ranks. True visits
-    the samples in :func:`epoch_order`, and a last step that would leave a rank without a sample is dropped, because
-    ranks train in step. workers: processes that read ahead; 0 reads in this process, which is faster on few cores.
-    start_batch: how many batches of the epoch are already done. rank: of this process. world_size: number of
-    processes. drop_last: leave out the last batch if it is smaller than the others.
+    Args:
+        dataset: where samples come from.
+        batch_size: samples in a batch of this rank.
+        epoch: decides the order and the draws.
+        shuffle: False keeps the data set's order; every sample comes exactly once over all ranks. True visits the
+            samples in :func:`epoch_order`, and a last step that would leave a rank without a sample is dropped, because
+            ranks train in step.
+        workers: processes that read ahead; 0 reads in this process, which is faster on few cores.
+        start_batch: how many batches of the epoch are already done.
+        rank: of this process.
+        world_size: number of processes.
+        drop_last: leave out the last batch if it is smaller than the others.
 
     Raises:
         UsageError: an impossible number.

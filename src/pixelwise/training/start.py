@@ -24,7 +24,8 @@ from pixelwise.data.augment import Augment
 from pixelwise.data.check import check_data
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import MaskKind
-from pixelwise.data.preprocess import Preprocess, measure_preprocess
+from pixelwise.data.measuring import measure_preprocess
+from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
 from pixelwise.data.split import split_manifest
 from pixelwise.errors import DataError, RecipeError, suggest
