@@ -176,7 +176,9 @@ def test_skipping_turns_what_is_left_out_into_warnings(broken: Path) -> None:
     assert (
         by_code["empty-file"].message == "Empty files (1): train/cat/empty.png is empty (0 bytes). They are left out."
     )
-    assert by_code["undecodable"].severity == "error"  # the index does not know of it, so it cannot leave it out
+    assert by_code["undecodable"].severity == "warning"
+    assert by_code["undecodable"].message.endswith("NaN or infinite. They are left out.")
+    assert "mixed-depths" not in by_code  # only the picture of NaN had another depth
 
 
 def test_findings_are_plain_data(broken: Path) -> None:

@@ -1,5 +1,6 @@
 """From a data folder to the parts of its manifest: walk, find the layout, read what is new, assemble."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pixelwise.data.assembly import Assembled, BadImages, assemble, wanted_files
@@ -12,6 +13,7 @@ from pixelwise.data.layouts.detect import find_layout
 from pixelwise.data.layouts.listing import LAYOUTS, Listing, TaskName
 from pixelwise.data.layouts.tree import Tree, walk
 from pixelwise.data.mask_classes import MaskOptions
+from pixelwise.data.names import show_path
 from pixelwise.errors import DataError
 
 
@@ -22,6 +24,7 @@ def index_folder(
     layout: str | None,
     options: MaskOptions,
     bad_images: BadImages,
+    exclude: Mapping[str, str],
     cache_folder: Path | None,
     progress: Progress | None,
 ) -> tuple[TaskName, Assembled]:
@@ -33,6 +36,9 @@ def index_folder(
     if isinstance(found, Batches):
         return "classification", index_cifar(tree, found, options.classes, progress)
     records, reasons = _records(tree, found, cache_folder, progress)
+    for path in [path for path in records if show_path(path) in exclude]:
+        reasons[path] = exclude[show_path(path)]
+        del records[path]
     parts = assemble(tree, found, records, reasons, options=options, bad_images=bad_images)
     if layout == "stack" and parts.layout != "stack":
         raise DataError(f"{root} holds no multi-page TIFF", expected=LAYOUTS["stack"], do="Leave the layout out")

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, get_args
 
 import numpy as np
@@ -264,6 +265,7 @@ def build_manifest(
     colours: tuple[Colour, ...] = (),
     ignore: int | None = IGNORE,
     bad_images: BadImages = "refuse",
+    exclude: Mapping[str, str] = MappingProxyType({}),
     use_cache: bool = True,
     cache_folder: Path | None = None,
     progress: Progress | None = None,
@@ -282,6 +284,8 @@ def build_manifest(
         ignore: the mask value that no loss and no metric counts.
         bad_images: "refuse" raises on unreadable files, orphans and unfit masks; "skip" leaves them out and records
             them in ``skipped``.
+        exclude: files to be treated as unreadable: printable path to reason, such as ``CheckReport.undecodable``, or
+            the ``skipped`` of an earlier manifest.
         use_cache: whether to keep and use what is known of each file.
         cache_folder: where; by default ``$XDG_CACHE_HOME/pixelwise/manifests`` or ``~/.cache/pixelwise/manifests``.
         progress: called with (files done, files in all).
@@ -303,6 +307,7 @@ def build_manifest(
         layout=layout,
         options=MaskOptions(classes=classes, kind=mask_kind, colours=colours, ignore=ignore),
         bad_images=bad_images,
+        exclude=exclude,
         cache_folder=folder,
         progress=progress,
     )

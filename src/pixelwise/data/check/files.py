@@ -117,14 +117,15 @@ def report_faults(faults: Iterable[Fault], findings: Findings, *, severity: Seve
             )
 
 
-def report_failures(failures: Sequence[Fault], findings: Findings) -> None:
-    """Report files whose headers are sound and whose pixels are not; the index holds them for good."""
+def report_failures(failures: Sequence[Fault], findings: Findings, *, severity: Severity) -> None:
+    """Report files whose headers are sound and whose pixels are not; ``severity`` as in :func:`report_faults`."""
     if failures:
+        left_out = " They are left out." if severity == "warning" else ""
         findings.add(
-            "error",
+            severity,
             "undecodable",
-            f"Files with sound headers that cannot be decoded ({len(failures):,}): {_told(failures)}.",
-            "Restore or remove them: only decoding shows such damage, so that bad_images skip does not leave them out",
+            f"Files with sound headers that cannot be decoded ({len(failures):,}): {_told(failures)}.{left_out}",
+            _RESTORE,
             (path for path, _ in failures),
         )
 

@@ -41,6 +41,8 @@ class CheckReport:
         splits: samples by split; the key "" stands for samples in no split.
         findings: errors first.
         notes: sentences on how the folder was read.
+        undecodable: (printable path, reason) of files whose headers are sound and whose pixels are not: what
+            ``build_manifest`` cannot know of, and leaves out when they are given as its ``exclude``.
 
     """
 
@@ -53,6 +55,7 @@ class CheckReport:
     splits: dict[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    undecodable: tuple[tuple[str, str], ...] = ()
 
     @property
     def has_errors(self) -> bool:
@@ -94,4 +97,5 @@ class CheckReport:
             "has_errors": self.has_errors,
             "findings": [finding.to_json() for finding in self.findings],
             "notes": list(self.notes),
+            "undecodable": [list(entry) for entry in self.undecodable],
         }

@@ -1,6 +1,7 @@
 """The examination as a whole: index, look, judge."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +17,10 @@ from pixelwise.data.check.files import (
     report_skipped,
     report_turned_pairs,
 )
-from pixelwise.data.check.findings import Findings
+from pixelwise.data.check.findings import Findings, Severity
 from pixelwise.data.check.pictures import report_pictures
 from pixelwise.data.check.report import CheckReport
-from pixelwise.data.check.survey import CONTAINERS, Progress, Survey, survey_pictures
+from pixelwise.data.check.survey import CONTAINERS, Progress, Survey, survey_pictures, without_failures
 from pixelwise.data.cifar import Batches
 from pixelwise.data.layouts.class_names import Colour
 from pixelwise.data.layouts.detect import find_layout
@@ -34,7 +35,7 @@ DECODED: Final = 50_000
 
 
 def check_data(
-    root: Path,
+    root: Path | str,
     *,
     task: TaskName | None = None,
     layout: str | None = None,
@@ -61,7 +62,8 @@ def check_data(
         mask_kind: how masks are to be read; judged by their values when ``None``.
         colours: for RGB masks, the colour of each class.
         ignore: the mask value that no loss and no metric counts.
-        bad_images: with "skip", files that the index leaves out are warnings instead of errors.
+        bad_images: with "skip", bad files are warnings instead of errors, and everything else in the report holds for
+            the data without them.
         use_cache: whether to keep and use what the index knows of each file.
         cache_folder: where; by default the user's cache folder.
         max_decoded: the most samples to decode; ``None`` for all.
@@ -73,29 +75,39 @@ def check_data(
     """
     root = Path(root)
     findings = Findings()
+    severity: Severity = "error" if bad_images == "refuse" else "warning"
+    index = partial(
+        build_manifest,
+        root,
+        task=task,
+        layout=layout,
+        classes=classes,
+        mask_kind=mask_kind,
+        colours=colours,
+        ignore=ignore,
+        bad_images="skip",
+        use_cache=use_cache,
+        cache_folder=cache_folder,
+    )
+    undecodable: tuple[Fault, ...] = ()
     try:
         tree = walk(root)
-        manifest = build_manifest(
-            root,
-            task=task,
-            layout=layout,
-            classes=classes,
-            mask_kind=mask_kind,
-            colours=colours,
-            ignore=ignore,
-            bad_images="skip",
-            use_cache=use_cache,
-            cache_folder=cache_folder,
-            progress=progress,
-        )
+        manifest = index(progress=progress)
+        survey = survey_pictures(root, manifest, most=max_decoded, progress=progress)
+        if survey.failures:
+            undecodable = tuple((show_path(path), reason) for path, reason in survey.failures)
+            can_skip = bad_images == "skip" and manifest.layout not in CONTAINERS
+            report_failures(undecodable, findings, severity="warning" if can_skip else "error")
+            if can_skip:
+                manifest, survey = _again(
+                    root, manifest, survey, index(exclude=dict(undecodable)), most=max_decoded, progress=progress
+                )
     except DataError as error:
         return report_without_index(root, error, task=task, layout=layout, classes=classes, most=max_decoded)
     harmless = _harmless(tree, task, layout, classes)
-    faults = [entry for entry in manifest.skipped if entry not in harmless]
-    report_faults(faults, findings, severity="error" if bad_images == "refuse" else "warning")
+    faults = [entry for entry in manifest.skipped if entry not in harmless and entry not in undecodable]
+    report_faults(faults, findings, severity=severity)
     report_skipped([entry for entry in manifest.skipped if entry in harmless], findings)
-    survey = survey_pictures(root, manifest, most=max_decoded, progress=progress)
-    report_failures(survey.failures, findings)
     report_headers(survey.infos, survey.mask_infos, findings)
     report_turned_pairs(_pairs(manifest), survey.infos, survey.mask_infos, findings)
     report_pictures(manifest, survey, findings)
@@ -114,7 +126,18 @@ def check_data(
         splits={SPLITS[code]: int((split == code).sum()) for code in (1, 2, 3, 0) if (split == code).any()},
         findings=findings.ordered(),
         notes=manifest.notes,
+        undecodable=undecodable,
     )
+
+
+def _again(
+    root: Path, before: Manifest, survey: Survey, after: Manifest, *, most: int | None, progress: Progress | None
+) -> tuple[Manifest, Survey]:
+    """Carry a survey over to the manifest without the bad files; where more has changed than rows, look once more."""
+    moved, kept = without_failures(survey, before)
+    if len(after) != kept.sum() or after.classes != before.classes or after.mask_reading != before.mask_reading:
+        moved = survey_pictures(root, after, most=most, progress=progress)
+    return after, moved
 
 
 def _harmless(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +67,33 @@ class Survey:
     high: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     thumbnails: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, _SIDE_PX**2), np.int8))
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+
+
+def without_failures(survey: Survey, manifest: Manifest) -> tuple[Survey, NDArray[np.bool_]]:
+    """Drop the rows of bad files, and number the others as in a manifest without them.
+
+    Returns:
+        The survey, and (len(manifest),) whether each row of ``manifest`` stays. ``pixels`` still count whatever was
+        decoded in a bad file of several frames.
+
+    """
+    bad = {path for path, _ in survey.failures}
+    kept = np.ones(len(manifest), np.bool_)
+    for text in (manifest.paths, manifest.masks):
+        is_bad = np.array([path in bad for path in text.table()], np.bool_)
+        kept &= ~is_bad[text.codes]
+    stay = kept[survey.rows]
+    moved = replace(
+        survey,
+        failures=[],
+        rows=(np.cumsum(kept) - 1)[survey.rows[stay]],
+        low=survey.low[stay],
+        high=survey.high[stay],
+        thumbnails=survey.thumbnails[stay],
+        infos={path: info for path, info in survey.infos.items() if path not in bad},
+        mask_infos={path: info for path, info in survey.mask_infos.items() if path not in bad},
+    )
+    return moved, kept
 
 
 def evenly(count: int, most: int | None) -> NDArray[np.int64]:
