@@ -1,5 +1,8 @@
 """Layer tables."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -68,3 +71,15 @@ def test_sizes_that_the_network_cannot_take_are_refused() -> None:
     network = catalogue.create("lenet5_relu", in_channels=1, num_classes=10)
     with pytest.raises(SpecError, match="cannot take images of 30 x 30 pixels"):
         analysis.count_macs(network, (1, 30, 30))
+
+
+def test_shapes_are_found_without_pytorchs_compiler_or_sympy() -> None:
+    code = (
+        "import sys\n"
+        "from pixelwise import analysis, catalogue\n"
+        "network = catalogue.create('lenet5', in_channels=1, num_classes=10)\n"
+        "analysis.layer_table(network, (1, 32, 32))\n"
+        "print(sorted({'torch._dynamo', 'sympy'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -6,6 +6,7 @@ activations, pooling and interpolation count nothing. These are the conventions 
 """
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Literal
 
 import torch
@@ -54,6 +55,9 @@ def stage_shapes(network: Network, input_size: tuple[int, int, int]) -> dict[str
 def layer_table(network: Network, input_size: tuple[int, int, int]) -> list[LayerRow]:
     """List every stage of the network, followed by its layers, in the order of computation.
 
+    A twin of the network runs on a batch of no images: every shape is there, and nothing is computed. (On the meta
+    device PyTorch would load its compiler for this, which takes more than a second.)
+
     Args:
         network: any network; it is neither run nor changed.
         input_size: channels, height and width of the image.
@@ -62,7 +66,7 @@ def layer_table(network: Network, input_size: tuple[int, int, int]) -> list[Laye
         SpecError: the network cannot take that size.
 
     """
-    twin = meta_twin(network).eval()
+    twin = _hollow(meta_twin(network)).eval()
     rows: list[LayerRow] = []
     hooks = []
     for stage_name, stage in twin.named_children():
@@ -74,8 +78,18 @@ def layer_table(network: Network, input_size: tuple[int, int, int]) -> list[Laye
             hooks.append(stage.register_forward_hook(_recorder(rows, stage_name, "layer")))
         hooks.append(stage.register_forward_hook(_recorder(rows, stage_name, "stage")))
     with torch.no_grad():
-        twin(torch.empty(1, *input_size, device="meta"))
+        twin(torch.empty(0, *input_size))
     return _stages_first(rows)
+
+
+def _hollow(twin: Network) -> Network:
+    """Move a network without values to the processor, into memory that is never touched."""
+    for module in twin.modules():
+        for name, old in list(module.named_parameters(recurse=False)):
+            setattr(module, name, nn.Parameter(torch.empty(old.shape), requires_grad=old.requires_grad))
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, torch.zeros(buffer.shape, dtype=buffer.dtype))  # indices among them: 0 is legal
+    return twin
 
 
 def _recorder(rows: list[LayerRow], name: str, level: Literal["stage", "layer"]) -> Any:
@@ -95,9 +109,9 @@ def _recorder(rows: list[LayerRow], name: str, level: Literal["stage", "layer"])
 
 def _macs(layer: nn.Module, x: Tensor, y: Tensor) -> int:
     if isinstance(layer, nn.ConvTranspose2d):
-        return x[0, 0].numel() * layer.weight.numel()
+        return prod(x.shape[2:]) * layer.weight.numel()
     if isinstance(layer, nn.Conv2d):
-        return y[0, 0].numel() * layer.weight.numel()
+        return prod(y.shape[2:]) * layer.weight.numel()
     return layer.weight.numel() if isinstance(layer, nn.Linear) else 0
 
 
