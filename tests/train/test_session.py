@@ -190,7 +190,8 @@ def test_balanced_weights_are_inverse_to_the_counts(tmp_path):
         DataError, train, write_masks(tmp_path / "m"), "unet16", class_weights="balanced", should_check=False
     )
     assert message == (
-        "balanced class weights for masks. Expected class folders or labels. Give the weights as numbers."
+        "balanced class weights for masks. Expected class folders or labels. Give one number for each class, such as"
+        " --class-weights 1,5, or add a Dice term: --set loss=bce+dice."
     )
 
 

@@ -115,4 +115,4 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _show(value: object) -> str:
     if isinstance(value, list):
         return ",".join(map(str, value))
-    return str(value)[:60]
+    return str(value)

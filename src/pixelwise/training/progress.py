@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
@@ -77,8 +79,9 @@ class Lines(Silent):
         self.say(str(line))
 
     def say(self, message: str) -> None:
-        """Write a line."""
-        print(message, file=self._stream, flush=True)
+        """Write a line; where that fails (closed terminal, full disk), the training is worth more than the line."""
+        with suppress(OSError):
+            print(message, file=self._stream, flush=True)
 
 
 class Bar:
@@ -99,7 +102,6 @@ class Bar:
         )
         self._bar = RichProgress(*columns, console=console, auto_refresh=False, transient=True)
         self._task = self._bar.add_task("", total=None, epoch=1, loss=float("nan"), metric="", rate=0.0)
-        self._bar.start()
         self._epoch, self._images, self._metric = -1, 0, ""
         self._began = self._drawn = time.monotonic()
 
@@ -107,6 +109,7 @@ class Bar:
         """Move the bar, at most four times a second."""
         now = time.monotonic()
         if epoch != self._epoch:
+            self._bar.start()  # only now: what is said before the first batch needs no bar
             self._bar.reset(self._task, total=total)
             self._epoch, self._images, self._began, self._drawn = epoch, 0, now, 0.0
         self._images += images
@@ -130,6 +133,12 @@ class Bar:
     def close(self) -> None:
         """Take the bar away."""
         self._bar.stop()
+
+
+def tell(progress: Progress, lines: Iterable[str]) -> None:
+    """Say one line after another."""
+    for line in lines:
+        progress.say(line)
 
 
 def make_progress(*, is_quiet: bool, stream: TextIO | None = None) -> Progress:

@@ -1,29 +1,35 @@
 """A training run from end to end: :func:`train` starts one, :func:`resume` goes on with one."""
 
 import dataclasses
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
-from pixelwise.errors import DeviceError, Interrupted, OutputError, RunError, UsageError
+from pixelwise.errors import Interrupted, OutputError, UsageError
 from pixelwise.evaluation import evaluate_run
-from pixelwise.runs.folder import CONFIG_NAME, MANIFEST_NAME, MODEL_FOLDER, Run, RunConfig
+from pixelwise.runs.folder import CONFIG_NAME, MODEL_FOLDER, Run
 from pixelwise.runs.journal import Journal
-from pixelwise.runs.lock import LOCK_NAME, lock_run
 from pixelwise.runtime import keep_freed_memory, set_threads
 from pixelwise.specs import Spec, TaskName
-from pixelwise.storage.atomic import check_writable, sweep_temporaries
+from pixelwise.storage.atomic import sweep_temporaries
 from pixelwise.training import distributed
+from pixelwise.training.announce import describe_plan, describe_source
 from pixelwise.training.assemble import make_job, make_state, recipe_of
 from pixelwise.training.checkpoint import FOLDER_NAME, latest_checkpoint, restore
-from pixelwise.training.device import Precision, choose_own_device, choose_precision, has_bfloat16, set_deterministic
+from pixelwise.training.claim import choose_folder, claimed
+from pixelwise.training.continuation import (
+    changed_recipe,
+    check_same_request,
+    recipe_settings,
+    same_device,
+    same_precision,
+)
+from pixelwise.training.device import Precision, choose_own_device, choose_precision, set_deterministic
 from pixelwise.training.identity import check_same, check_same_data, identity_of
 from pixelwise.training.loop import fit
-from pixelwise.training.progress import Progress, make_progress
+from pixelwise.training.progress import Progress, make_progress, tell
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.recipes import make_recipe
 from pixelwise.training.signals import StopRequest
@@ -39,10 +45,7 @@ from pixelwise.training.start import (
     read_source,
 )
 
-RUNS_FOLDER = Path("runs")
 CHECKPOINT_SECONDS = 300.0
-
-_log = logging.getLogger(__name__)
 
 
 def train(
@@ -114,10 +117,14 @@ def train(
     root, options = Path(data), options or DataOptions()
     options = dataclasses.replace(options, task=task or options.task, bad_images=bad_images)
     with StopRequest() as stop, distributed.joined():
-        folder = _choose_folder(out, name or f"{root.resolve().name}-{spec.name if spec else 'default'}")
-        if on_existing == "resume" and (folder / CONFIG_NAME).exists():
-            _check_same_request(Run.open(folder).config, spec, recipe_name, seed)
-            return resume(folder, settings=_recipe_part(settings), quiet=quiet, keep_memory=keep_memory)
+        may_resume = on_existing == "resume"
+        title = name or f"{root.resolve().name}-{spec.name if spec else 'default'}"
+        folder = choose_folder(out, title, may_exist=may_resume)
+        if may_resume and (folder / CONFIG_NAME).exists():
+            config = Run.open(folder).config
+            wanted = spec or choose_spec(config.spec["name"], chosen, settings)[0]
+            check_same_request(config, wanted, recipe_name, seed=seed, root=root, options=options)
+            return resume(folder, settings=recipe_settings(settings), quiet=quiet, keep_memory=keep_memory)
         if batch == "auto" and "batch_size" in settings:
             batch = chosen.batch_size  # asked for, so it is not made smaller
         place = choose_own_device(device)
@@ -130,12 +137,15 @@ def train(
             weights=None if weights is None else Path(weights),
             checkpoint_seconds=checkpoint_seconds, checkpoint_steps=checkpoint_steps,
         )  # fmt: skip
-        with _writing(folder, is_new=True):
+        with claimed(folder, is_new=True):
             if distributed.rank() == 0:
                 source = read_source(root, options, seed=seed, should_check=should_check)
+                tell(progress, describe_source(source))
                 if spec is None:
                     spec, chosen = choose_spec(default_network(source.manifest), chosen, settings)
-                Run.create(folder, plan_run(source, spec, chosen, choices), source.manifest)
+                plan = plan_run(source, spec, chosen, choices)
+                tell(progress, describe_plan(plan, folder))
+                Run.create(folder, plan, source.manifest)
             distributed.wait_for_all()
             return _carry_on(Run.open(folder), place, progress, stop)
 
@@ -170,32 +180,37 @@ def resume(
 
     """
     folder = Path(path)
+    _check_numbers(workers=workers)
     with StopRequest() as stop, distributed.joined():
         run = Run.open(folder)
-        if run.status == "finished" and not settings:
+        recipe = changed_recipe(run.config.recipe, settings or {})
+        if device is not None:
+            choose_own_device(device)  # refused where it is missing, even if nothing is left to do
+        if run.status == "finished" and recipe == run.config.recipe:
             return run
         progress = make_progress(is_quiet=quiet or distributed.rank() > 0)
-        place = _same_device(run.config.device, device)
+        place = same_device(run.config.device, device)
         _prepare_process(keep_memory=keep_memory, deterministic=run.config.deterministic)
         if place.type == "cpu":
             set_threads(run.config.threads)
-        with _writing(folder, is_new=False):
+        with claimed(folder, is_new=False):
             config = dataclasses.replace(
                 run.config,
                 status="running",
                 device=str(place),
-                precision=_same_precision(run.config.precision, place),
+                precision=same_precision(run.config.precision, place),
                 workers=run.config.workers if workers is None else workers,
-                recipe=_override(run.config.recipe, settings or {}),
+                recipe=recipe,
             )
             root = Path(data or config.data["root"])
             config = dataclasses.replace(config, data={**config.data, "root": str(root.resolve())})
-            now = index_source(root, DataOptions.from_json(config.data["options"]), seed=config.seed)
+            options, skipped = DataOptions.from_json(config.data["options"]), dict(run.manifest.skipped)
+            now = index_source(root, options, seed=config.seed, exclude=skipped)
             check_same_data(run.manifest, now, root)
             found = latest_checkpoint(folder / FOLDER_NAME)
-            if found:
-                check_same(found.identity, identity_of(config), recipe_of(config))
+            check_same(found.identity if found else identity_of(run.config), identity_of(config), recipe_of(config))
             if distributed.rank() == 0:
+                tell(progress, describe_plan(config, folder))
                 run.update(config)
             distributed.wait_for_all()
             return _carry_on(Run.open(folder), place, progress, stop)
@@ -213,6 +228,7 @@ def _carry_on(run: Run, device: torch.device, progress: Progress, stop: StopRequ
         found = latest_checkpoint(run.path / FOLDER_NAME)
         if found:
             restore(state, found)
+            progress.say(f"Going on after {state.counters.epoch} epochs and {state.counters.step} steps.")
         journal.truncate(state.counters.journal_bytes)
         about = {"device": str(device), "processes": distributed.world_size(), "torch": torch.__version__}
         event = "resume" if found else "start"
@@ -244,53 +260,6 @@ def _record_end(run: Run, journal: Journal, error: BaseException) -> None:
         journal.flush()
 
 
-@contextmanager
-def _writing(folder: Path, *, is_new: bool) -> Iterator[None]:
-    """Hold the run folder; a new one that has not become a run by the end is taken away again."""
-    if distributed.rank() > 0:
-        yield
-        return
-    was_there = folder.exists()
-    if is_new:
-        _refuse_occupied(folder)
-    check_writable(folder)
-    try:
-        with lock_run(folder):
-            yield
-    finally:
-        if not was_there and not (folder / CONFIG_NAME).exists():
-            (folder / LOCK_NAME).unlink(missing_ok=True)
-            with suppress(OSError):  # something else was put there meanwhile: it stays
-                folder.rmdir()
-
-
-def _refuse_occupied(folder: Path) -> None:
-    if (folder / CONFIG_NAME).exists():
-        raise RunError(
-            f"{folder} already holds a run",
-            expected="a new folder",
-            do=f"`pixelwise resume {folder}` goes on with it; or choose another folder",
-        )
-    if folder.is_dir() and any(not _is_left_over(path.name) for path in folder.iterdir()):
-        raise RunError(f"{folder} is not empty", expected="a new or empty folder", do="Choose another folder")
-
-
-def _is_left_over(name: str) -> bool:
-    """Whether a file comes from a run that was killed before it had begun."""
-    return name in (LOCK_NAME, MANIFEST_NAME) or name.startswith(".pixelwise-tmp-")
-
-
-def _choose_folder(out: Path | str | None, name: str) -> Path:
-    if out is not None:
-        return Path(out)
-    if distributed.world_size() > 1:
-        raise UsageError("no run folder", expected="one, which all processes know", do="Give out=FOLDER")
-    folder, number = RUNS_FOLDER / name, 2
-    while folder.exists():
-        folder, number = RUNS_FOLDER / f"{name}-{number}", number + 1
-    return folder
-
-
 def _prepare_process(*, keep_memory: bool, deterministic: bool) -> None:
     if keep_memory:
         keep_freed_memory()
@@ -298,44 +267,9 @@ def _prepare_process(*, keep_memory: bool, deterministic: bool) -> None:
         set_deterministic()
 
 
-def _same_device(before: str, asked: str | None) -> torch.device:
-    """Return the device to resume on: the one asked for, else the run's own, else the CPU."""
-    try:
-        place = choose_own_device(asked or before)
-    except DeviceError:
-        if asked is not None:
-            raise
-        place = torch.device("cpu")
-    if place.type != torch.device(before).type:
-        _log.warning("The run goes on on %s and not on %s: its bits will not be those of one device.", place, before)
-    return place
-
-
-def _same_precision(before: str, place: torch.device) -> str:
-    """Return the precision to resume in: the run's own, or float32 where the device does not have it."""
-    if before == "bfloat16" and not has_bfloat16(place):
-        _log.warning("%s has no bfloat16, so the run goes on in float32: its bits will not be the same.", place)
-        return "float32"
-    return before
-
-
-def _override(recipe: dict[str, Any], settings: dict[str, str]) -> dict[str, Any]:
-    fields = Recipe.from_json({key: value for key, value in recipe.items() if key != "name"})
-    return {"name": recipe["name"], **fields.override(settings).to_json()}
-
-
-def _recipe_part(settings: dict[str, str]) -> dict[str, str]:
-    fields = {field.name for field in dataclasses.fields(Recipe)}
-    return {key: text for key, text in settings.items() if key in fields}
-
-
-def _check_same_request(config: RunConfig, spec: Spec | None, recipe_name: str, seed: int) -> None:
-    before = {"spec": config.spec, "recipe": {"name": config.recipe["name"]}, "seed": config.seed}
-    now = {"spec": spec.to_json() if spec else config.spec, "recipe": {"name": recipe_name}, "seed": seed}
-    check_same(before, now, recipe_of(config))
-
-
-def _check_numbers(*, workers: int, batch: int | Literal["auto"], checkpoint_steps: int | None) -> None:
+def _check_numbers(
+    *, workers: int | None = None, batch: int | Literal["auto"] = "auto", checkpoint_steps: int | None = None
+) -> None:
     for what, number, least in (
         ("workers", workers, 0),
         ("batch", batch, 1),

@@ -103,7 +103,7 @@ def sizes(recipe: Recipe, manifest: Manifest, network: Network) -> Sizes:
             expected="one size for all pictures of a batch",
             do="Use --set size=224 to resize them or --set crop=224 to cut pieces out of them",
         )
-    network.check_size(*train)
+    _check_size(network, train)
     whole_is_legal = picture is None or takes(network, picture)
     if manifest.task == "segmentation" and picture is None:
         whole_is_legal = all(takes(network, size) for size in _all_sizes(manifest))
@@ -134,6 +134,17 @@ def takes(network: Network, size: tuple[int, int]) -> bool:
     except SpecError:
         return False
     return True
+
+
+def _check_size(network: Network, size: tuple[int, int]) -> None:
+    """As ``network.check_size``, with the remedy that a run has for networks of one fixed size."""
+    try:
+        network.check_size(*size)
+    except SpecError as error:
+        if network.spec.fixed_size is None:
+            raise
+        remedy = f"Leave size and crop out, or use --set image_size={size[0]},{size[1]}"
+        raise SpecError(error.came, expected=error.expected, do=remedy) from None
 
 
 def is_wide(network: Network, found: Sizes) -> bool:

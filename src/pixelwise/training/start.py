@@ -8,11 +8,12 @@ import dataclasses
 import math
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -23,7 +24,7 @@ from pixelwise.analysis import free_memory_bytes, suggest_batch_size
 from pixelwise.data.augment import Augment
 from pixelwise.data.check import check_data
 from pixelwise.data.manifest import Manifest, build_manifest
-from pixelwise.data.masks import MaskKind
+from pixelwise.data.masks import IGNORE, MaskKind
 from pixelwise.data.measuring import measure_preprocess
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
@@ -66,6 +67,7 @@ class DataOptions:
     classes: tuple[str, ...] | None = None
     mask_kind: MaskKind | None = None
     colours: tuple[tuple[int, int, int], ...] = ()
+    ignore: int | None = IGNORE
     bad_images: BadImages = "refuse"
     group_by: str | None = None
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
@@ -93,6 +95,7 @@ class Source:
     root: Path
     options: DataOptions
     manifest: Manifest
+    is_checked: bool
     findings: tuple[dict[str, Any], ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -117,10 +120,11 @@ def read_source(root: Path, options: DataOptions, *, seed: int, should_check: bo
 
     """
     findings: tuple[dict[str, Any], ...] = ()
+    undecodable: dict[str, str] = {}
     if should_check:
         report = check_data(
             root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
-            colours=options.colours, bad_images=options.bad_images,
+            colours=options.colours, ignore=options.ignore, bad_images=options.bad_images,
         )  # fmt: skip
         errors = [finding for finding in report.findings if finding.severity == "error"]
         if errors:
@@ -130,14 +134,19 @@ def read_source(root: Path, options: DataOptions, *, seed: int, should_check: bo
                 do=f"`pixelwise check {root}` lists everything",
             )
         findings = tuple(finding.to_json() for finding in report.findings)
-    return Source(root, options, index_source(root, options, seed=seed), findings)
+        undecodable = dict(report.undecodable)
+    manifest = index_source(root, options, seed=seed, exclude=undecodable)
+    return Source(root, options, manifest, should_check, findings)
 
 
-def index_source(root: Path, options: DataOptions, *, seed: int) -> Manifest:
-    """Index and split a data set; the same files give the same manifest."""
+def index_source(
+    root: Path, options: DataOptions, *, seed: int, exclude: Mapping[str, str] = MappingProxyType({})
+) -> Manifest:
+    """Index and split a data set; the same files give the same manifest. ``exclude``: see ``build_manifest``."""
     manifest = build_manifest(
         root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
-        colours=options.colours, bad_images=options.bad_images,
+        colours=options.colours, ignore=options.ignore, bad_images=options.bad_images,
+        exclude=exclude,
     )  # fmt: skip
     return split_manifest(manifest, fractions=options.fractions, seed=seed, group_by=options.group_by)
 
@@ -192,7 +201,10 @@ def balanced_weights(manifest: Manifest) -> tuple[float, ...]:
     """
     if manifest.task != "classification":
         raise DataError(
-            "balanced class weights for masks", expected="class folders or labels", do="Give the weights as numbers"
+            "balanced class weights for masks",
+            expected="class folders or labels",
+            do="Give one number for each class, such as --class-weights 1,5, or add a Dice term: --set loss="
+            + ("bce+dice" if len(manifest.classes) == 2 else "ce+dice"),
         )
     labels = manifest.column("label")[manifest.indices("train")]
     counts = np.bincount(labels, minlength=len(manifest.classes))

@@ -1,0 +1,57 @@
+"""What a person is told before the first epoch: what the data were taken for, and what will be done with them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pixelwise import catalogue
+from pixelwise.analysis import count_parameters
+from pixelwise.runs.folder import RunConfig
+from pixelwise.training.settle import build_on_meta
+from pixelwise.training.start import Source
+
+_FINDINGS_SHOWN = 5
+
+
+def describe_source(source: Source) -> Iterator[str]:
+    """Say how the data folder is read and divided, and what the check warns of; at most five warnings."""
+    yield f"Data {source.root}: {source.manifest.describe()}"
+    warnings = [finding for finding in source.findings if finding["severity"] == "warning"]
+    if not source.is_checked:
+        yield "Check: left out."
+        return
+    count = f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}" if warnings else "no warnings"
+    more = f"; `pixelwise check {source.root}` lists all" if warnings else ""
+    yield f"Check: no errors, {count}{more}."
+    for finding in warnings[:_FINDINGS_SHOWN]:
+        yield f"  {finding['code']}: {finding['message']}"
+
+
+def describe_plan(config: RunConfig, folder: object) -> Iterator[str]:
+    """Say with which network, sizes, recipe, device and numbers a run is trained, and where it lies."""
+    spec = catalogue.spec_from_json(config.spec)
+    parameters = count_parameters(build_on_meta(spec, config.in_channels, config.num_classes))
+    channels = "1 channel" if config.in_channels == 1 else f"{config.in_channels} channels"
+    yield f"Network: {spec.name}, {parameters:,} parameters; pictures of {channels}, {_sizes(config.recipe)}."
+    yield f"Recipe: {_recipe(config.recipe, config.task)}."
+    threads = f"{config.threads} thread{'' if config.threads == 1 else 's'}"
+    yield f"Device: {config.device}, {config.precision}, {threads}, seed {config.seed}."
+    yield f"Run: {folder}"
+
+
+def _sizes(recipe: dict[str, Any]) -> str:
+    how = {"stretch": "stretched to", "crop": "resized and cropped to", "pad": "resized and padded to"}
+    whole = "as they are" if recipe["size"] is None else f"{how[recipe['resize']]} {_pair(recipe['size'])} px"
+    return f"{whole}, in random crops of {_pair(recipe['crop'])} px" if recipe["crop"] else whole
+
+
+def _recipe(recipe: dict[str, Any], task: dict[str, Any]) -> str:
+    epochs = "1 epoch" if recipe["epochs"] == 1 else f"{recipe['epochs']} epochs"
+    parts = f" x {recipe['accumulate']}" if recipe["accumulate"] > 1 else ""
+    return (
+        f"{recipe['name']}, {epochs}, batches of {recipe['batch_size']}{parts}, {recipe['optimiser']}, rate "
+        f"{recipe['learning_rate']:g} ({recipe['schedule']}), loss {task['loss']}, augmentation {recipe['augment']}"
+    )
+
+
+def _pair(size: list[int]) -> str:
+    return f"{size[0]} x {size[1]}"
