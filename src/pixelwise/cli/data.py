@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pixelwise.cli.options import Data, Layout, MaskMeaning, Quiet
+from pixelwise.cli.options import (
+    BadImages,
+    Classes,
+    Data,
+    Ignore,
+    Layout,
+    MaskMeaning,
+    Quiet,
+    parse_classes,
+    parse_ignore,
+)
 
 if TYPE_CHECKING:
     from pixelwise.data.check import CheckReport
@@ -19,7 +29,10 @@ def check(
         Literal["classification", "segmentation"] | None, typer.Option(help="By default found by looking.")
     ] = None,
     layout: Layout = None,
+    classes: Classes = None,
     mask_kind: MaskMeaning = None,
+    ignore: Ignore = 255,
+    bad_images: BadImages = "refuse",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -28,7 +41,10 @@ def check(
     from pixelwise.data.check import check_data
 
     with progress_bar("checking", quiet=quiet or as_json) as progress:
-        report = check_data(data, task=task, layout=layout, mask_kind=mask_kind, progress=progress)
+        report = check_data(
+            data, task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind,
+            ignore=parse_ignore(ignore), bad_images=bad_images, progress=progress,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=1, ensure_ascii=False))
     elif not quiet:

@@ -1,7 +1,7 @@
 """The ``pixelwise`` command: one line per subcommand, and what each kind of failure looks like from a shell.
 
 Exit codes: 0 done; 1 ``check`` found errors; 2 the input is at fault; 3 some of many inputs failed; 4 nothing could be
-written; 130 and 143 stopped by Ctrl-C and SIGTERM.
+written; 130 and 143 stopped by Ctrl-C and SIGTERM; 141 nobody reads the output any more.
 """
 
 import sys
@@ -12,6 +12,7 @@ import typer
 from pixelwise.cli.data import check
 from pixelwise.cli.demo import demo
 from pixelwise.cli.nets import nets
+from pixelwise.cli.output import SIGPIPE, complain, guarded_output
 from pixelwise.cli.results import evaluate, predict, report
 from pixelwise.cli.training import resume, train
 from pixelwise.errors import Interrupted, PixelwiseError
@@ -50,7 +51,9 @@ def main() -> None:
     """Run the command line and leave with the exit code of the outcome."""
     spin_briefly()
     try:
-        app()
+        with guarded_output():
+            app()
     except (PixelwiseError, Interrupted) as stop:
-        sys.stderr.write(f"pixelwise: {stop}\n")
+        if stop.exit_code != Interrupted(SIGPIPE).exit_code:  # nobody is left to be told
+            complain(f"pixelwise: {stop}")
         sys.exit(stop.exit_code)

@@ -18,6 +18,14 @@ MaskMeaning = Annotated[
     Literal["index", "binary255", "palette", "rgb", "instance"] | None,
     typer.Option(help="How mask values are meant; by default found by looking."),
 ]
+Classes = Annotated[
+    str | None, typer.Option(metavar="A,B,C", help="Class table in its order; by default from the data.")
+]
+Ignore = Annotated[
+    int,
+    typer.Option(min=-1, max=255, help="Mask value that no loss and no score counts; -1: every value counts."),
+]
+BadImages = Annotated[Literal["refuse", "skip"], typer.Option(help="What to do with unreadable pictures.")]
 KeepMemory = Annotated[
     bool, typer.Option("--keep-memory/--return-memory", help="Keep freed memory in the process: faster on CPUs.")
 ]
@@ -54,10 +62,50 @@ def parse_batch(text: str) -> int | Literal["auto"]:
     """
     if text == "auto":
         return "auto"
+    if not text.isascii() or not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"--batch {text}", expected="a number from 1 on, or auto", do="For example --batch 16")
+    return int(text)
+
+
+def parse_classes(text: str | None) -> tuple[str, ...] | None:
+    """Read ``cat,dog``; None stays None.
+
+    Raises:
+        UsageError: a name is empty or stands twice, or there is only one.
+
+    """
+    if text is None:
+        return None
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) < max(2, len(names)):
+        raise UsageError(
+            f"--classes {text}", expected="two or more different names, with commas", do="For example --classes cat,dog"
+        )
+    return names
+
+
+def parse_ignore(value: int) -> int | None:
+    """Return the mask value to ignore; None for -1."""
+    return None if value < 0 else value
+
+
+def parse_class_weights(text: str | None) -> tuple[float, ...] | Literal["balanced"] | None:
+    """Read ``balanced`` or ``1,2.5``, one number for each class; None stays None.
+
+    Raises:
+        UsageError: something else.
+
+    """
+    if text is None or text == "balanced":
+        return "balanced" if text else None
     try:
-        return int(text)
+        return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise UsageError(f"--batch {text}", expected="a number, or auto", do="For example --batch 16") from None
+        raise UsageError(
+            f"--class-weights {text}",
+            expected="balanced, or one number for each class",
+            do="For example --class-weights 1,2.5",
+        ) from None
 
 
 def parse_fractions(text: str) -> tuple[float, float, float]:

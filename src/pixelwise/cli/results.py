@@ -19,6 +19,10 @@ def evaluate(
         Literal["train", "val", "test", "all"] | None,
         typer.Option(help="Which pictures; by default test, else val, else all."),
     ] = None,
+    bad_images: Annotated[
+        Literal["refuse", "skip"] | None,
+        typer.Option(help="What to do with unreadable pictures of another folder; by default as the run did."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
     keep_memory: KeepMemory = True,
@@ -32,7 +36,7 @@ def evaluate(
     if keep_memory:
         keep_freed_memory()
     with progress_bar("evaluating", quiet=quiet or as_json) as progress:
-        scores = evaluate_run(run, data, split=split, device=device, progress=progress)
+        scores = evaluate_run(run, data, split=split, device=device, bad_images=bad_images, progress=progress)
     if as_json:
         typer.echo(json.dumps(scores.to_json(), indent=1, allow_nan=False))
     elif not quiet:

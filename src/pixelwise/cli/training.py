@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pixelwise.cli.options import (
+    BadImages,
+    Classes,
     Data,
     Device,
+    Ignore,
     KeepMemory,
     Layout,
     MaskMeaning,
@@ -15,7 +18,10 @@ from pixelwise.cli.options import (
     RunFolder,
     Settings,
     parse_batch,
+    parse_class_weights,
+    parse_classes,
     parse_fractions,
+    parse_ignore,
     parse_settings,
 )
 
@@ -32,33 +38,42 @@ def train(
     recipe: Annotated[str, typer.Option(help="How to train (see docs/reference/recipes.md).")] = "quick",
     settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; by default runs/DATA-NETWORK.")] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name; by default the last part of its folder.")] = None,
     task: Annotated[
         Literal["classification", "segmentation"] | None, typer.Option(help="By default found by looking.")
     ] = None,
     layout: Layout = None,
+    classes: Classes = None,
     mask_kind: MaskMeaning = None,
+    ignore: Ignore = 255,
     split: Annotated[
         str, typer.Option(metavar="TRAIN,VAL,TEST", help="Shares, where the folder has no splits of its own.")
     ] = "0.8,0.1,0.1",
     group_by: Annotated[
-        str | None, typer.Option(help="Keep pictures of one group in one split: folder, folder:N or column.")
+        str | None, typer.Option(help="Keep pictures of one group in one split: file, folder, folder:N or column.")
     ] = None,
     class_weights: Annotated[
-        Literal["balanced"] | None, typer.Option(help="balanced: rare classes count more in the loss.")
+        str | None,
+        typer.Option(
+            help="Factors in the loss: one number for each class (1,2.5), or balanced (no masks): rare count more."
+        ),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="Start from these weights (.safetensors or .pth).")] = None,
-    bad_images: Annotated[
-        Literal["refuse", "skip"], typer.Option(help="What to do with unreadable pictures.")
-    ] = "refuse",
+    bad_images: BadImages = "refuse",
     batch: Annotated[str, typer.Option(help="Pictures per forward pass: a number, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, splits, order, augmentation, dropout.")] = 0,
     device: Device = "auto",
     precision: Annotated[Literal["auto", "float32", "bfloat16"], typer.Option(help="Of the arithmetic.")] = "auto",
-    workers: Annotated[int, typer.Option(help="Processes that prepare batches; the result does not depend on it.")] = 0,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that prepare batches; the result does not depend on it.")
+    ] = 0,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="Refuse GPU kernels that do not repeat.")
     ] = False,
-    checkpoint_minutes: Annotated[float, typer.Option(help="Between checkpoints within an epoch.")] = 5.0,
+    checkpoint_minutes: Annotated[float, typer.Option(min=0, help="Between checkpoints within an epoch.")] = 5.0,
+    resume_existing: Annotated[
+        bool, typer.Option("--resume-existing", help="If a run of the same request lies in the folder, go on with it.")
+    ] = False,
     keep_memory: KeepMemory = True,
     quiet: Quiet = False,
 ) -> None:
@@ -67,16 +82,18 @@ def train(
     from pixelwise.training.start import DataOptions
 
     options = DataOptions(
-        task=task, layout=layout, mask_kind=mask_kind, group_by=group_by, fractions=parse_fractions(split)
-    )
+        task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind, ignore=parse_ignore(ignore),
+        group_by=group_by, fractions=parse_fractions(split),
+    )  # fmt: skip
     run = start(
         data,
         net,
         recipe=recipe,
         settings=parse_settings(settings),
         out=out,
+        name=name,
         options=options,
-        class_weights=class_weights,
+        class_weights=parse_class_weights(class_weights),
         weights=weights,
         bad_images=bad_images,
         batch=parse_batch(batch),
@@ -87,6 +104,7 @@ def train(
         deterministic=deterministic,
         checkpoint_seconds=60 * checkpoint_minutes,
         keep_memory=keep_memory,
+        on_existing="resume" if resume_existing else "refuse",
         quiet=quiet,
     )
     _show(run, quiet=quiet)
@@ -94,18 +112,31 @@ def train(
 
 def resume(
     run: RunFolder,
-    settings: Settings = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change what may change: patience, and epochs where schedule=constant (repeatable).",
+        ),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Where the data lie now, if they were moved.")] = None,
     device: Annotated[
         str | None, typer.Option(help="Another device: the same bits are then not to be expected.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Another number of processes that prepare batches.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Another number of processes that prepare batches.")
+    ] = None,
+    keep_memory: KeepMemory = True,
     quiet: Quiet = False,
 ) -> None:
     """Go on with an interrupted run, to the same bits as if it had not been interrupted."""
     from pixelwise.training.session import resume as go_on
 
-    finished = go_on(run, settings=parse_settings(settings), data=data, device=device, workers=workers, quiet=quiet)
+    finished = go_on(
+        run, settings=parse_settings(settings), data=data, device=device, workers=workers, keep_memory=keep_memory,
+        quiet=quiet,
+    )  # fmt: skip
     _show(finished, quiet=quiet)
 
 
