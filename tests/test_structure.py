@@ -34,7 +34,21 @@ def test_file_is_short_and_says_what_it_is(path: Path) -> None:
 def test_exported_names() -> None:
     """The Python face is small enough to remember; a change here is a change of the interface."""
     assert sorted(pixelwise.__all__) == sorted(
-        ["__version__", "check", "create", "errors", "evaluate", "load", "names", "report", "resume", "spec", "train"]
+        [
+            "DataOptions",
+            "Recipe",
+            "__version__",
+            "check",
+            "create",
+            "errors",
+            "evaluate",
+            "load",
+            "names",
+            "report",
+            "resume",
+            "spec",
+            "train",
+        ]
     )
     for name in pixelwise.__all__:
         assert getattr(pixelwise, name) is not None

@@ -23,12 +23,16 @@ if TYPE_CHECKING:
     from pixelwise.evaluation import evaluate_run as evaluate
     from pixelwise.predict.predictor import Predictor
     from pixelwise.reporting import write_report as report
+    from pixelwise.training.recipe import Recipe
     from pixelwise.training.session import resume, train
+    from pixelwise.training.start import DataOptions
 
     load = Predictor.load
     __version__: str
 
 _HOMES = {
+    "DataOptions": ("pixelwise.training.start", "DataOptions"),
+    "Recipe": ("pixelwise.training.recipe", "Recipe"),
     "check": ("pixelwise.data.check", "check_data"),
     "create": ("pixelwise.catalogue", "create"),
     "evaluate": ("pixelwise.evaluation", "evaluate_run"),
@@ -41,6 +45,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "DataOptions",
+    "Recipe",
     "__version__",
     "check",
     "create",

@@ -98,8 +98,8 @@ class Predictor:
         self._is_segmentation = model.task.name == "segmentation"
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "cpu", batch_size: int = 16) -> "Predictor":
-        """Load a run's model, or a model folder.
+    def load(cls, path: str | Path, device: str = "auto", batch_size: int = 16) -> "Predictor":
+        """Load a run's model, or a model folder, to "auto" (a GPU where there is one), "cpu", "cuda:N" or "mps".
 
         Raises:
             RunError: there is none, or its record is damaged.

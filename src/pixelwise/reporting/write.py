@@ -22,7 +22,7 @@ _MARGIN_BYTES = 60_000
 """Kept free for what surrounds each picture."""
 
 
-def write_report(run_path: Path, out: Path | None = None) -> Path:
+def write_report(run_path: Path | str, out: Path | str | None = None) -> Path:
     """Write the report of a run: finished, going on or interrupted.
 
     Args:
