@@ -195,8 +195,7 @@ def test_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(UsageError) as caught:
         Augment.named("cell")
     assert str(caught.value) == (
-        "Unknown augmentation 'cell'. Expected one of none, digits, objects, cifar, imagenet, photographs, cells, "
-        "unet, em. Did you mean cells?"
+        "Unknown augmentation 'cell'. Expected the name of an augmentation. Did you mean cells?"
     )
 
 

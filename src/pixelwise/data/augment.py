@@ -102,7 +102,7 @@ class Augment:
         if name not in AUGMENTATIONS:
             raise UsageError(
                 f"Unknown augmentation {name!r}",
-                expected=f"one of {', '.join(AUGMENTATIONS)}",
+                expected="the name of an augmentation",
                 do=suggest(name, AUGMENTATIONS),
             )
         return AUGMENTATIONS[name]

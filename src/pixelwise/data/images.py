@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.decode import decode, decode_stored, read_header
-from pixelwise.data.headers import RESTORE, Header, Window, open_regular, unreadable
+from pixelwise.data.headers import RESTORE, Header, UnsupportedError, Window, open_regular, unreadable
 from pixelwise.data.names import show_path
 from pixelwise.errors import ImageError, MaskError
 
@@ -196,6 +196,10 @@ def _damage_reported(name: str) -> Iterator[None]:
         yield
     except ImageError:
         raise
+    except UnsupportedError as error:
+        raise ImageError(
+            f"{name} is {show_path(str(error))}, which is not supported", expected=error.expected, do=error.do
+        ) from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise _damaged(name, reason[:200]) from None
@@ -203,6 +207,9 @@ def _damage_reported(name: str) -> Iterator[None]:
 
 def _damaged(name: str, reason: str) -> ImageError:
     return ImageError(f"{name} is damaged or truncated: {show_path(reason)}", expected="a whole image file", do=RESTORE)
+
+
+_TOO_LARGE = "Cut it into tiles; from Python, read_image(path, max_pixels=...) reads it if you trust the file"
 
 
 def _checked_header(window: Window, stream: BinaryIO, name: str, max_pixels: int) -> Header:
@@ -213,13 +220,13 @@ def _checked_header(window: Window, stream: BinaryIO, name: str, max_pixels: int
         raise ImageError(
             f"{name} declares {height:,} x {width:,} = {height * width:,} pixels",
             expected=f"at most {max_pixels:,}",
-            do="Cut it into tiles, or raise max_pixels if you trust the file",
+            do=_TOO_LARGE,
         )
     if math.prod((height, width, header.channels)) > 4 * max_pixels:
         raise ImageError(
             f"{name} declares {height:,} x {width:,} pixels of {header.channels:,} channels",
             expected=f"at most {4 * max_pixels:,} values",
-            do="Cut it into tiles, or raise max_pixels if you trust the file",
+            do=_TOO_LARGE,
         )
     return header
 
