@@ -130,6 +130,7 @@ CLASS_FAULTS = {
         "val lacks 1 class: owl. Their scores there are undefined. Class numbers come from one table for all splits, "
         "so none is shifted.",
     ),
+    "no-test-split": ("warning", "No test split is given: scores will be those on val, "),
     "duplicate": ("info", "1 exact duplicate: train/cat/5.png (train) = train/cat/copy.png (train)."),
     "near-duplicate": (
         "info",

@@ -74,7 +74,6 @@ CRAFTED = {
         png(1, 1, 8, 0, b"\0\0").replace(b"\x08\0", b"\x08\2", 1),
         "the checksum of its header",
     ),
-    "deep animation": (animated(png(1, 1, 16, 0, b"\0\0\0")), "it is an animation of 16 bits a sample"),
     "deep colour, too short": (png(2, 2, 16, 2, bytes(13)), "its pixels end too early"),
     "deep colour, wrong filter": (png(1, 1, 16, 2, b"\x09" + bytes(6)), "its pixels cannot be unpacked"),
     "colour beyond the palette": (
@@ -90,7 +89,6 @@ CRAFTED = {
     "webp without picture": (b"RIFF\x10\0\0\0WEBPICCP\4\0\0\0abcd", "it has no frame header"),
     "bmp of no width": (bmp_of_no_width(), "not identified by this driver"),
     "ring of pages": (ring(), "its pages form a ring"),
-    "fax": (raw_tiff(8, 1, b"\xff", t258=1, t259=4), "its compression (CCITTFAX4) is not read here; save it with LZW"),
     "huge tiles": (
         with_tag(with_tag(tiff(np.zeros((16, 16), np.uint8), tile=(16, 16)), 322, 60000), 323, 60000),
         "its tiles of (60000, 60000) exceed the picture",
@@ -172,3 +170,16 @@ def test_lzw_stacks_and_an_empty_tile() -> None:
         assert np.array_equal(read_image_bytes(content, "x", frame=k)[..., 0], values[k])
     single = tiff(values[:1], compression="lzw", photometric="minisblack")
     assert np.array_equal(read_image_bytes(single, "x")[..., 0], values[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (animated(png(1, 1, 16, 0, b"\0\0\0")), "an animated PNG of 16 bits a sample"),
+        (raw_tiff(8, 1, b"\xff", t258=1, t259=4), "a TIFF with CCITTFAX4 compression"),
+    ],
+)
+def test_sound_files_of_other_kinds_are_not_called_damaged(content: bytes, what: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        read_image_bytes(content, "x", frame=0)
+    assert caught.value.came == f"x is {what}, which is not supported"

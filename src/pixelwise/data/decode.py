@@ -19,6 +19,7 @@ from pixelwise.data.headers import (
     Header,
     Mode,
     TruncatedError,
+    UnsupportedError,
     Window,
     find_format,
     parse_jpeg,
@@ -170,7 +171,11 @@ def _to_read_dtype(values: NDArray[Any], header: Header) -> NDArray[Any]:
     if values.dtype.kind in "iu":
         low, high = int(values.min()), int(values.max())
         if max(-low, high) > _EXACT_IN_FLOAT32:
-            raise TruncatedError(f"its {values.dtype} values {low} to {high} are beyond +-2^24, where float32 is exact")
+            raise UnsupportedError(
+                f"a picture of {values.dtype} values {low} to {high}",
+                expected="values within +-16,777,216 (2^24), where float32 is exact",
+                do="Subtract an offset or divide by a factor, and save it anew",
+            )
     with np.errstate(over="ignore"):  # an overflow becomes an infinity, which is refused with its count
         return values.astype(header.dtype)
 
@@ -180,7 +185,11 @@ def _pillow(stream: BinaryIO, header: Header, frame: int) -> ImageFile:
     stream.seek(0)
     plugins = {"BMP": BmpImagePlugin.BmpImageFile, "PNG": PngImagePlugin.PngImageFile}
     if header.format == "PNG" and header.bits == 16:
-        raise TruncatedError("it is an animation of 16 bits a sample, which is not read here")
+        raise UnsupportedError(
+            "an animated PNG of 16 bits a sample",
+            expected="an animation of 8 bits, or one picture a file",
+            do="Save its pictures as PNG files of their own",
+        )
     picture = plugins.get(header.format, WebPImagePlugin.WebPImageFile)(stream)
     if picture.size != (header.width, header.height):
         raise TruncatedError("its headers contradict each other")

@@ -108,6 +108,21 @@ class TruncatedError(Exception):
     """The bytes end, or contradict themselves, before the header does."""
 
 
+class UnsupportedError(Exception):
+    """The bytes are sound, and of a kind that is not read here.
+
+    Args:
+        what: "a TIFF with JPEG2000 compression".
+        expected: the nearest kinds that are read.
+        do: how to convert it.
+
+    """
+
+    def __init__(self, what: str, *, expected: str, do: str) -> None:
+        super().__init__(what)
+        self.expected, self.do = expected, do
+
+
 def unreadable(path: str | Path, error: OSError) -> ImageError:
     """Turn the system's refusal to open ``path`` into a message that says what to do."""
     if isinstance(error, FileNotFoundError):
@@ -249,8 +264,14 @@ def parse_jpeg(window: Window) -> Header:
 
 def _jpeg_frame(content: bytes, code: int, orientation: int, *, inverted: bool) -> Header:
     bits, height, width, components = struct.unpack(">BHHB", content)
-    if bits != 8 or code not in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA) or components not in (1, 3, 4) or not width:
-        raise TruncatedError(f"a JPEG of {bits} bits, {components} components and kind {code - 0xC0} is not read here")
+    if not width:
+        raise TruncatedError("its header declares no width")
+    if bits != 8 or code not in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA) or components not in (1, 3, 4):
+        raise UnsupportedError(
+            f"a JPEG of {bits} bits, {components} components and kind {code - 0xC0}",
+            expected="a JPEG of 8 bits and 1, 3 or 4 components, baseline or progressive",
+            do="Save it as PNG or TIFF, which hold more than 8 bits too",
+        )
     if not height:
         raise TruncatedError("its header does not say its height")
     mode: Mode = "L" if components == 1 else "RGB" if components == 3 else "CMYK"

@@ -21,7 +21,8 @@ from pixelwise.data.names import SPLITS, counted
 from pixelwise.errors import DataError, UsageError
 
 TRAIN: Final = 1
-_MANY_STACKS: Final = 10  # from so many on, whole stacks are divided; fewer are cut into blocks
+MANY_STACKS: Final = 10
+"""From so many on, whole stacks are divided; fewer are cut into blocks."""
 
 Fractions = tuple[float, float, float]
 
@@ -61,7 +62,7 @@ def split_manifest(
     else:
         return manifest
     slices = manifest.layout == "stack" and groups is None
-    if slices and len(np.unique(manifest.column("path"))) >= _MANY_STACKS:
+    if slices and len(np.unique(manifest.column("path"))) >= MANY_STACKS:
         groups, slices = group_codes(manifest, "file"), False
         note += ", stack by stack"
     bound = atoms(manifest, groups)

@@ -17,7 +17,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from pixelwise.data.headers import Header, Mode, TruncatedError, Window, parse_jpeg
+from pixelwise.data.headers import Header, Mode, TruncatedError, UnsupportedError, Window, parse_jpeg
+from pixelwise.data.names import counted
 from pixelwise.data.tiff_lzw import LZW, read_lzw_page
 
 # Damaged tags are logged by tifffile; without a handler Python would print them on the terminal.
@@ -26,6 +27,13 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _JPEG = 7
 _LOSSLESS = {1, 5, 8, 32773, 32946, 50000}  # none, LZW, deflate (two numbers), PackBits, Zstandard
+_COMPRESSIONS = "without compression, or with LZW, Deflate, PackBits, Zstandard or JPEG compression"
+_REPACK = (
+    "Convert it, for instance in Python: "
+    """tifffile.imwrite("OUT.tif", tifffile.imread("IN.tif"), compression="zlib")"""
+)
+_NUMBERS = "whole numbers of 1 to 64 bits, or real ones of 16, 32 or 64"
+_PART = "Save magnitude and phase, or real and imaginary part, as two channels of real numbers"
 _ALPHA = ((1,), (2,))
 _PREMULTIPLIED = (1,)
 _SMALL_CHUNK = 1 << 24
@@ -59,19 +67,25 @@ class TiffPicture:
         }
         if len(sizes) > 1:
             shown = ", ".join(f"{height}x{width}" for height, width in sorted(sizes)[:5])
-            raise TruncatedError(f"its pages have several sizes ({shown}); save each as a file of its own")
+            raise _unsupported(
+                f"a TIFF whose pages have several sizes ({shown})",
+                "pages of one size",
+                "Save each page as a file of its own",
+            )
 
     def _header(self) -> Header:
         page, samples = self._page, self._sizes.get(self._channel_axis, 1)
         bits = page.bitspersample
         if int(page.compression) not in _LOSSLESS | {_JPEG}:  # the rest is rare; fax decoders crash on damage
             name = getattr(page.compression, "name", page.compression)
-            raise TruncatedError(f"its compression ({name}) is not read here; save it with LZW or deflate")
+            raise _unsupported(f"a TIFF with {name} compression", f"a TIFF {_COMPRESSIONS}", _REPACK)
         if not isinstance(bits, int):
-            raise TruncatedError(f"its channels have different depths {tuple(bits)}")
+            raise _unsupported(f"a TIFF whose channels have different depths {tuple(bits)}", "one depth", _REPACK)
+        if page.dtype is not None and page.dtype.kind == "c":
+            raise _unsupported(f"a TIFF of complex numbers ({page.dtype})", _NUMBERS, _PART)
         mode = self._mode(samples)
         if page.dtype is None or page.dtype.kind not in "buif":
-            raise TruncatedError(f"its pixels are {page.dtype}, not numbers that are read here")
+            raise _unsupported(f"a TIFF whose pixels are {page.dtype}", _NUMBERS, _REPACK)
         whole = {"bool": "uint8", "uint8": "uint8", "uint16": "uint16"}.get(page.dtype.name, "float32")
         orientation = page.tags.get(274)
         colours: dict[Mode, int] = {"LA": 1, "P": 3, "RGBA": 3, "CMYK": 3}
@@ -89,7 +103,11 @@ class TiffPicture:
         if self._channel_axis == "C" and kind in (_WHITE_IS_ZERO, _BLACK_IS_ZERO):
             return "N"
         if kind == _WHITE_IS_ZERO and page.dtype is not None and page.dtype.kind not in "bu":
-            raise TruncatedError("white is its smallest value, which has no meaning for signed or real numbers")
+            raise _unsupported(
+                f"a TIFF of {page.dtype} numbers in which white is the smallest value",
+                "black as the smallest value of signed or real numbers",
+                "Turn the values round, and save it with black as the smallest (photometric: minisblack)",
+            )
         plain: dict[tuple[int, int], Mode] = {
             (_WHITE_IS_ZERO, 1): "L", (_BLACK_IS_ZERO, 1): "L", (_RGB, 3): "RGB", (_PALETTE, 1): "P",
             (_SEPARATED, 4): "CMYK",
@@ -98,14 +116,20 @@ class TiffPicture:
             return "1" if plain[kind, samples] == "L" and page.bitspersample == 1 else plain[kind, samples]
         if alpha and (kind, samples) in ((_WHITE_IS_ZERO, 2), (_BLACK_IS_ZERO, 2), (_RGB, 4)):
             if page.dtype is not None and page.dtype.kind not in "u":
-                raise TruncatedError("the range of its transparency (alpha) is not defined for such numbers")
+                raise _unsupported(
+                    f"a TIFF of {page.dtype} numbers with transparency (alpha)",
+                    "alpha beside whole numbers, whose range is known",
+                    "Save it without its alpha channel",
+                )
             return "LA" if samples == 2 else "RGBA"
         if kind in (_BLACK_IS_ZERO, _RGB, _SEPARATED):
             return "N"
         if kind == _YCBCR and samples == 3 and int(page.compression) == _JPEG:
             return "RGB"  # the JPEG decoder converts
-        raise TruncatedError(
-            f"its colour space ({getattr(page.photometric, 'name', kind)}, {samples}) is not read here"
+        raise _unsupported(
+            f"a TIFF in the colour space {getattr(page.photometric, 'name', kind)} with {counted(samples, 'channel')}",
+            "grey, RGB, palette, CMYK, or any number of measured channels",
+            "Save it as RGB or grey TIFF or PNG, for instance with ImageMagick: magick IN.tif -colorspace sRGB OUT.png",
         )
 
     @property
@@ -185,6 +209,10 @@ class TiffPicture:
             inside = parse_jpeg(Window.over(self._file.filehandle.read(count))) if count else None
             if inside is not None and (inside.height > rows or inside.width > columns):
                 raise TruncatedError("a JPEG inside is larger than its place")
+
+
+def _unsupported(what: str, expected: str, do: str) -> UnsupportedError:
+    return UnsupportedError(what, expected=expected, do=do)
 
 
 @contextmanager

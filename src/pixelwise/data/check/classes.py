@@ -11,10 +11,11 @@ from pixelwise.data.check.survey import Survey
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.names import SPLITS, some
+from pixelwise.data.split import MANY_STACKS
 
 Counts = NDArray[np.int64]
 
-_TRAIN: Final = 1
+_TRAIN, _VAL, _TEST = 1, 2, 3
 _FEW: Final = 10
 _IMBALANCE: Final = 10.0
 _SMALL_SHARE: Final = 0.01
@@ -75,15 +76,39 @@ def _splits(manifest: Manifest, findings: Findings) -> None:
             f"Only {counted(len(manifest), 'sample')}.",
             "Expect wide intervals; use strong augmentation, and cross-validation before any claim",
         )
+    stacks = len(np.unique(manifest.column("path"))) if manifest.layout == "stack" else 0
+    in_blocks = 0 < stacks < MANY_STACKS
     if sizes[0] == len(manifest):
-        findings.add(
-            "info",
-            "no-splits",
-            "No split is given.",
-            "Nothing must be done: training divides the data 80 : 10 : 10, seeded; group pictures of one source",
-        )
+        if in_blocks:
+            how = "training cuts each stack into contiguous blocks, 80 % train, 10 % val, 10 % test, in this order"
+        else:
+            what = "whole stacks" if stacks else "the data"
+            how = f"training divides {what} 80 : 10 : 10, seeded; group pictures of one source (--group-by)"
+        findings.add("info", "no-splits", "No split is given.", f"Nothing must be done: {how}")
+    elif not sizes[0] and sizes[_TRAIN] and not sizes[_TEST]:
+        findings.add("warning", "no-test-split", _without_test(sizes, in_blocks=in_blocks), _add_test(manifest))
     elif not sizes[_TRAIN] and not sizes[0]:
         findings.add("error", "no-training-split", "No sample is in the training split.", "Name one split 'train'")
+
+
+def _without_test(sizes: Counts, *, in_blocks: bool) -> str:
+    """Say on what a run will be scored."""
+    if sizes[_VAL]:
+        return "No test split is given: scores will be those on val, by which training also chooses the best weights."
+    cut = "the end of each stack, a ninth of its slices" if in_blocks else "a ninth of the training images, seeded"
+    return (
+        f"Every image is in train: training will take {cut}, for validation, and scores will be those on it, by which "
+        "training also chooses the best weights."
+    )
+
+
+def _add_test(manifest: Manifest) -> str:
+    if manifest.layout == "stack":
+        return (
+            "Add a test stack (test-volume.tif and test-labels.tif), or take 'train' out of the names (volume.tif and "
+            "labels.tif): then a test block is cut from the stack too"
+        )
+    return "Add a test split, or name no split at all: then training divides the data 80 : 10 : 10"
 
 
 def _absent(manifest: Manifest, counts: Counts, findings: Findings) -> None:

@@ -30,6 +30,13 @@ _RESTORE: Final = "Restore them from their source, or remove them; bad_images sk
 _KINDS: Final = (
     _Kind("empty-file", r"is empty \(0 bytes\)", "Empty files", _RESTORE),
     _Kind("lossy-mask", r"is a lossy", "Masks in a lossy format", "Export the masks anew as PNG"),
+    _Kind(
+        "unsupported",
+        r"which is not supported",
+        "Pictures of a kind that is not read here",
+        "Convert them to PNG, or to TIFF of whole or real numbers, uncompressed or with LZW or Deflate; bad_images "
+        "skip (--bad-images skip) leaves them out",
+    ),
     _Kind("damaged", r"is damaged or truncated", "Damaged or truncated files", _RESTORE),
     _Kind(
         "too-large",

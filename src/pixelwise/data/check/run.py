@@ -32,6 +32,11 @@ from pixelwise.data.names import SPLITS, show_path
 from pixelwise.errors import DataError
 
 DECODED: Final = 50_000
+_ELSE: Final = {
+    "classification": "If that is not meant, choose with layout or classes (--layout, --classes)",
+    "segmentation": "If that is not meant, choose with layout, classes, mask_kind or ignore (--layout, --classes, "
+    "--mask-kind, --ignore)",
+}
 
 
 def check_data(
@@ -157,7 +162,7 @@ def _pairs(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 def _report_reading(manifest: Manifest, survey: Survey, findings: Findings) -> None:
     for note in manifest.notes:
-        findings.add("info", "reading", note, "Say otherwise if that is not what is meant")
+        findings.add("info", "reading", note, _ELSE[manifest.task])
     left = len(manifest) - len(survey.rows) - len(survey.failures)
     if left > 0:
         how = "a container is checked as a whole" if manifest.layout in CONTAINERS else "raise max_decoded for all"

@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass, field
 
-from pixelwise.data.layouts.listing import Fault, Listing, is_image
+from pixelwise.data.layouts.listing import (
+    CLASS_FOLDERS,
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    PAIRS,
+    Fault,
+    Listing,
+    is_image,
+)
 from pixelwise.data.layouts.tree import Tree
 from pixelwise.data.names import SPLITS, counted, natural_key, show_path, some, split_code
 from pixelwise.errors import DataError, suggest
 
-NAME = "class-folders"
+NAME = CLASS_FOLDERS
 
 
 @dataclass(slots=True)
@@ -59,17 +67,47 @@ def find(tree: Tree, *, classes: tuple[str, ...] | None) -> Listing | None:
 
 def looks_like(tree: Tree) -> bool:
     """Whether at least two folders could be classes."""
-    tops = {path.split("/", 1)[0] for path in tree.files if is_image(path) and "/" in path}
-    inner = {path.split("/")[1] for path in tree.files if is_image(path) and path.count("/") >= 2}
-    return len(tops if not any(map(split_code, tops)) else inner) > 1
+    return bool(could_be_classes([path for path in tree.files if is_image(path)]))
+
+
+def could_be_classes(pictures: list[str]) -> list[str]:
+    """The names of the folders that could be classes, sorted; empty where there is only one."""
+    tops = {path.split("/", 1)[0] for path in pictures if "/" in path}
+    inner = {path.split("/")[1] for path in pictures if path.count("/") >= 2}
+    names = tops if not any(map(split_code, tops)) else inner
+    return sorted(names, key=natural_key) if len(names) > 1 else []
+
+
+def lie_beside_pairs(tree: Tree) -> bool:
+    """Whether there are folders of images and of masks, and besides at least two that could be classes."""
+    pictures = [path for path in tree.files if is_image(path)]
+    return len(_outside_pairs(pictures)) < len(pictures)
+
+
+def _outside_pairs(pictures: list[str]) -> list[str]:
+    """The pictures without those in folders of images and masks; all, where fewer than two folders would remain."""
+    tops = {path.split("/", 1)[0] for path in pictures if "/" in path}
+    paired = {name for name in tops if name.lower() in IMAGE_FOLDERS | MASK_FOLDERS}
+    is_pair = bool(
+        {name.lower() for name in paired} & IMAGE_FOLDERS and {name.lower() for name in paired} & MASK_FOLDERS
+    )
+    rest = [path for path in pictures if path.split("/", 1)[0] not in paired]
+    return rest if is_pair and could_be_classes(rest) else pictures
 
 
 def _sort(tree: Tree) -> _Folders:
-    pictures = [path for path in tree.files if is_image(path)]
+    every = [path for path in tree.files if is_image(path)]
+    pictures = _outside_pairs(every)
     tops = {path.split("/", 1)[0] for path in pictures if "/" in path}
     split_folders = {path.split("/", 1)[0] for path in pictures if path.count("/") >= 2}
     split_folders = {name for name in split_folders if split_code(name)}
     found = _Folders()
+    if aside := sorted(set(every) - set(pictures)):
+        found.skipped.extend((show_path(path), "it lies in a folder of images or masks") for path in aside)
+        found.notes.append(
+            f"Folders of images and masks lie beside the class folders ({counted(len(aside), 'picture')}): left out. "
+            f'layout="{PAIRS}" (--layout {PAIRS}) reads these instead.'
+        )
     if tops and not split_folders and all(map(split_code, tops)):
         return found  # train/*.jpg without class folders
     beside = sorted(name for name in tops - split_folders if not split_code(name))
@@ -126,7 +164,7 @@ def _deeper_hint(tree: Tree, name: str) -> str:
 def _empty_classes(tree: Tree, found: _Folders, names: list[str]) -> list[Fault]:
     """Folders where a class would lie and that hold no image anywhere."""
     levels = 2 if any(code for _, _, code in found.rows) else 1
-    known = set(names)
+    known = set(names) | {path.split("/", 1)[0] for path, _ in found.skipped}
     empty: dict[str, str] = {}
     for folder in tree.folders:
         parts = folder.split("/")

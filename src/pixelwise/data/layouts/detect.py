@@ -94,7 +94,7 @@ def _looked_for(tree: Tree, task: TaskName | None, classes: tuple[str, ...] | No
     found: list[Found] = [container] if container else []
     if (listed := table.find(tree, usable, task=task, classes=classes)) is not None:
         found.append(listed)
-    if paired is not None:
+    if paired is not None and not (task == "classification" and class_folders.lie_beside_pairs(tree)):
         found.append(paired)
     elif not found or (class_folders.looks_like(tree) and not (listed and listed.masks)):
         in_folders = class_folders.find(tree, classes=classes)

@@ -9,10 +9,16 @@ from pixelwise.data.images import IMAGE_SUFFIXES
 TaskName = Literal["classification", "segmentation"]
 Fault = tuple[str, str]  # (printable path, reason)
 
+CLASS_FOLDERS: Final = "class-folders"
+PAIRS: Final = "images-and-masks"
+IMAGE_FOLDERS: Final = frozenset(["images", "image", "imgs", "img"])
+MASK_FOLDERS: Final = frozenset(
+    ["masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth"]
+)
 LAYOUTS: Final = {
-    "class-folders": "DATA/CLASS/*.jpg, or DATA/train|val|test/CLASS/*.jpg",
+    CLASS_FOLDERS: "DATA/CLASS/*.jpg, or DATA/train|val|test/CLASS/*.jpg",
     "table": "DATA/*.csv or *.tsv with the columns path and label (or mask), and if wanted split and group",
-    "images-and-masks": "DATA/images/* and DATA/masks/* of the same names, or x.png beside x_mask.png",
+    PAIRS: "DATA/images/* and DATA/masks/* of the same names, or x.png beside x_mask.png",
     "stack": "multi-page TIFF files: DATA/train-volume.tif and train-labels.tif, or image.tif and labels.tif",
     "idx": "MNIST's files: DATA/train-images-idx3-ubyte(.gz) and train-labels-idx1-ubyte(.gz)",
     "cifar": "CIFAR's binary batches: DATA/data_batch_1.bin ..., test_batch.bin, or train.bin and test.bin",

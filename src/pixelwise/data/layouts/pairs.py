@@ -11,16 +11,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from pixelwise.data.layouts.listing import Fault, Listing, is_image, stem
-from pixelwise.data.layouts.tree import Tree
-from pixelwise.data.names import SPLITS, counted, show_path, split_code
-
-NAME = "images-and-masks"
-
-_IMAGE_FOLDERS: Final = frozenset(["images", "image", "imgs", "img"])
-_MASK_FOLDERS: Final = frozenset(
-    ["masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth"]
+from pixelwise.data.layouts.class_folders import could_be_classes
+from pixelwise.data.layouts.listing import (
+    CLASS_FOLDERS,
+    IMAGE_FOLDERS,
+    MASK_FOLDERS,
+    PAIRS,
+    Fault,
+    Listing,
+    is_image,
+    stem,
 )
+from pixelwise.data.layouts.tree import Tree
+from pixelwise.data.names import SPLITS, counted, show_path, some, split_code
+
+NAME = PAIRS
+
 _MASK_WORD: Final = re.compile(
     r"(?:^|[-_. ])(?:masks?|labels?|gt|annotations?|seg|segmentation|groundtruth|ground_truth)$", re.IGNORECASE
 )
@@ -62,6 +68,12 @@ def find(tree: Tree) -> Listing | None:
     listing.skipped.extend(
         (show_path(path), "it lies outside the folders of images and masks") for path in roles.outside
     )
+    if names := could_be_classes(roles.outside):
+        listing.notes.append(
+            "Folders that could be classes lie beside images and masks "
+            f"({some([show_path(name) for name in names], 5)}; {counted(len(roles.outside), 'picture')}): left out. "
+            f'layout="{CLASS_FOLDERS}" (--layout {CLASS_FOLDERS}) reads these instead.'
+        )
     return listing
 
 
@@ -98,9 +110,9 @@ def _folder_role(path: str) -> tuple[str, tuple[str, ...]]:
     folders = path.split("/")[:-1]
     for place in range(len(folders) - 1, -1, -1):
         name = folders[place]
-        if name.lower() in _IMAGE_FOLDERS:
+        if name.lower() in IMAGE_FOLDERS:
             return "image", (*folders[:place], *folders[place + 1 :])
-        if name.lower() in _MASK_FOLDERS:
+        if name.lower() in MASK_FOLDERS:
             return "mask", (*folders[:place], *folders[place + 1 :])
         if _MASK_WORD.search(name):
             return "mask", (*folders[:place], _MASK_WORD.sub("", name), *folders[place + 1 :])
