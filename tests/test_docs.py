@@ -210,7 +210,7 @@ def test_every_recipe_and_its_source_are_described() -> None:
         assert len(re.findall(rf"^\| `{recipe}` \|", section, re.MULTILINE)) == 2, recipe
 
 
-FUNCTIONS = [entry for entry in pw.__all__ if callable(getattr(pw, entry))]
+FUNCTIONS = [entry for entry in pw.__all__ if callable(getattr(pw, entry)) and not inspect.isclass(getattr(pw, entry))]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -225,6 +225,11 @@ def test_parameters_of_the_python_reference(function: str) -> None:
         if line.startswith("| `") and "…" in found[1]:
             written |= set(re.findall(r"`(\w+)`", line.split("|")[1]))
     assert written == set(inspect.signature(getattr(pw, function)).parameters)
+
+
+def test_fields_of_the_options_about_data() -> None:
+    section = text("reference/python.md").split("## pw.Recipe, pw.DataOptions")[1].split("\n## ")[0]
+    assert {field.name for field in dataclasses.fields(pw.DataOptions)} <= set(re.findall(r"`(\w+)`", section))
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_many", "probabilities", "logits"])

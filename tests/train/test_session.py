@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import pixelwise as pw
 from pixelwise import catalogue
 from pixelwise.errors import (
     CheckpointError,
@@ -29,6 +30,7 @@ from pixelwise.runs.lock import lock_run
 from pixelwise.storage.arrays import write_tensors
 from pixelwise.storage.atomic import read_json, write_json
 from pixelwise.training import loop
+from pixelwise.training.progress import Lines
 from pixelwise.training.session import resume, train
 from pixelwise.training.start import DataOptions, balanced_weights, index_source
 
@@ -395,6 +397,44 @@ def test_the_same_command_resumes_when_it_may(stopped, data):
     assert run.status == "finished"
     message = refusal(RunError, start, data, stopped, on_existing="resume", seed=5)
     assert "seed: 0 -> 5" in message
+    message = refusal(RunError, start, data, stopped, on_existing="resume", options=DataOptions(group_by="folder"))
+    assert "data.group_by: None -> folder. Expected" in message
+    moved = data.rename(data.with_name("moved"))
+    message = refusal(RunError, start, moved, stopped, on_existing="resume")
+    assert f"data.folder: {data} -> {moved}. Expected" in message
+    assert resume(stopped, data=moved).status == "finished"
+
+
+def test_a_run_of_the_default_network_is_found_again_by_its_name(data):
+    arguments = {"settings": {"epochs": "1", "widths": "4,8"}, "should_check": False, "quiet": True}
+    data = write_masks(data.parent / "cells")
+    first = train(data, on_existing="resume", **arguments)
+    assert train(data, on_existing="resume", **arguments).path == first.path
+    message = refusal(RunError, train, data, on_existing="resume", **{**arguments, "settings": {"widths": "4,6"}})
+    assert "spec.columns.widths: 4,8 -> 4,6" in message
+    assert train(data, **arguments).path != first.path
+
+
+def test_recipe_and_data_options_are_passed_from_python(data, tmp_path):
+    recipe = pw.Recipe(epochs=1, batch_size=8, augment="none")
+    options = pw.DataOptions(classes=("right", "left"), fractions=(0.6, 0.2, 0.2))
+    run = pw.train(
+        data, catalogue.spec("mlp_784_300_10"), recipe=recipe, options=options, out=tmp_path / "run", quiet=True
+    )
+    assert run.config.recipe["name"] == "own"
+    assert run.manifest.classes == ("right", "left")
+    assert run.config.data["splits"] == {"train": 12, "val": 4, "test": 4}
+    assert pw.check(str(data)).num_samples == 20
+    assert pw.report(str(run.path)).name == "report.html"
+    assert pw.load(run.path).predict(data / "left" / "0.png").label in ("left", "right")
+
+
+def test_a_line_that_cannot_be_written_does_not_end_a_training():
+    class Full:
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+    Lines(Full()).say("epoch 1/2")
 
 
 def test_a_fault_is_recorded_in_the_run(data, tmp_path, monkeypatch):
