@@ -10,7 +10,7 @@ import typing
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from torch import Tensor, nn
 
@@ -18,6 +18,8 @@ from pixelwise.errors import SpecError, suggest
 from pixelwise.values import coerce, describe_type, readings
 
 TaskName = Literal["classification", "segmentation"]
+
+_VARIANT: Final = "variant: "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +51,7 @@ class Facts:
 
     paper: Paper
     table: str
-    """Which table or figure of the paper the row reproduces."""
+    """Which table or figure of the paper the row reproduces; ``variant: ...``, with its origin, where there is none."""
     input_size: tuple[int, int, int]
     """Channels, height, width of the paper's input."""
     num_classes: int
@@ -60,6 +62,11 @@ class Facts:
     paper_params: str = ""
     """The paper's own rounded figure, as printed."""
     published: tuple[Published, ...] = ()
+
+    @property
+    def variant(self) -> str:
+        """What the network is, where the paper has no such row; else empty."""
+        return self.table.removeprefix(_VARIANT) if self.table.startswith(_VARIANT) else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

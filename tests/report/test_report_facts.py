@@ -43,6 +43,14 @@ def test_the_paper_can_be_followed(name, link):
     assert str(catalogue.spec(name).facts.paper.year) in view.text
 
 
+def test_a_variant_is_not_called_the_papers():
+    assert facts.paper(record(spec=catalogue.spec("lenet5").to_json())).text.startswith("Y. LeCun")
+    assert facts.paper(record(spec=catalogue.spec("resnet50").to_json())).text.startswith(
+        "Not in the paper, but a variant of it (torchvision's form (v1.5), with the stride in the 3x3 convolution). "
+        "The paper: K. He"
+    )
+
+
 def test_an_own_network_has_no_paper_and_no_measure():
     assert facts.paper(record()) is None
     assert "Parameters" not in dict(facts.network_pairs(record()))

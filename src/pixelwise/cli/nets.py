@@ -64,7 +64,8 @@ def _print_one(spec: "Spec", as_json: bool) -> None:
         content = {
             **spec.to_json(),
             "paper": {"title": facts.paper.title, "year": facts.paper.year, "link": facts.paper.link},
-            "table": facts.table,
+            "table": None if facts.variant else facts.table,
+            "variant": facts.variant or None,
             "parameters": facts.params,
             "macs": facts.macs,
             "layers": [
@@ -78,7 +79,11 @@ def _print_one(spec: "Spec", as_json: bool) -> None:
     from pixelwise.cli.tables import print_table
 
     paper = facts.paper
-    typer.echo(f"{spec.name}: {paper.authors}, “{paper.title}”, {paper.venue} ({paper.link}), {facts.table}")
+    source = f"{paper.authors}, “{paper.title}”, {paper.venue} ({paper.link})"
+    if facts.variant:
+        typer.echo(f"{spec.name}: not in the paper, but a variant of it ({facts.variant}).\nThe paper: {source}")
+    else:
+        typer.echo(f"{spec.name}: {source}, {facts.table}")
     typer.echo(", ".join(f"{key}={value}" for key, value in spec.to_json()["columns"].items()))
     stages = {row.name for row in table if row.level == "stage"}
     rows = [

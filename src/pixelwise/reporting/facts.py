@@ -83,6 +83,8 @@ def paper(record: Record) -> PaperView | None:
         return None
     found = facts.paper
     text = f"{found.authors} ({found.year}). {found.title}. {found.venue}"
+    if facts.variant:
+        text = f"Not in the paper, but a variant of it ({facts.variant}). The paper: {text}"
     return PaperView(text, _address(found.link), found.link)
 
 

@@ -301,7 +301,7 @@ SPECS: tuple[LeNetSpec, ...] = (
             *(_published(0.95, "no distortions"), _published(0.8, "540,000 distorted samples added")),
         ),
     ),
-    LeNetSpec(name="lenet5_simplified", facts=_facts("none: C3 and output fully connected", 32, 61_706, 416_520)),
+    LeNetSpec(name="lenet5_simplified", facts=_facts("variant: C3 and output fully connected", 32, 61_706, 416_520)),
     LeNetSpec(
         name="lenet5_relu",
         image_size=(28, 28),
@@ -310,7 +310,7 @@ SPECS: tuple[LeNetSpec, ...] = (
         convolution_activation="relu",
         hidden_activation="relu",
         initialisation="glorot",
-        facts=_facts("none: ReLU and maximum pooling, 28x28 padded by 2", 28, 61_706, 416_520),
+        facts=_facts("variant: ReLU and maximum pooling, 28x28 padded by 2", 28, 61_706, 416_520),
     ),
     LeNetSpec(
         name="lenet_caffe",
@@ -320,7 +320,7 @@ SPECS: tuple[LeNetSpec, ...] = (
         pooling="max",
         convolution_activation="none",
         hidden_activation="relu",
-        facts=_facts("none: BVLC Caffe, examples/mnist", 28, 431_080, 2_293_000),
+        facts=_facts("variant: BVLC Caffe, examples/mnist", 28, 431_080, 2_293_000),
     ),
     LeNetSpec(
         name="pml_cnn",
@@ -331,6 +331,6 @@ SPECS: tuple[LeNetSpec, ...] = (
         pooling="max",
         convolution_activation="relu",
         hidden_activation="relu",
-        facts=_facts("none: probml scripts, cnn_mnist_tf", 28, 93_322, 2_794_240),
+        facts=_facts("variant: probml scripts, cnn_mnist_tf", 28, 93_322, 2_794_240),
     ),
 )

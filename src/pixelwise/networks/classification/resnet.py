@@ -269,6 +269,7 @@ def _cifar(name: str, n: int, shortcut: Shortcut, facts: Facts) -> ResNetSpec:
     return ResNetSpec(name=name, depths=(n, n, n), widths=(16, 32, 64), stem="cifar", shortcut=shortcut, facts=facts)
 
 
+_V1_5 = "variant: torchvision's form (v1.5), with the stride in the 3x3 convolution"
 _18, _34, _50, _101, _152 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
 
 
@@ -292,9 +293,9 @@ SPECS: tuple[ResNetSpec, ...] = (
     _deep("resnet50_v1", _50, "1x1", _facts(25_557_032, 3_857_973_248, "3.8e9", _paper_errors(22.85, 6.71))),
     _deep("resnet101_v1", _101, "1x1", _facts(44_549_160, 7_570_194_432, "7.6e9", _paper_errors(21.75, 6.05))),
     _deep("resnet152_v1", _152, "1x1", _facts(60_192_808, 11_282_415_616, "11.3e9", _paper_errors(21.43, 5.71))),
-    _deep("resnet50", _50, "3x3", _facts(25_557_032, 4_089_184_256, "", _torchvision(76.13, 92.862))),
-    _deep("resnet101", _101, "3x3", _facts(44_549_160, 7_801_405_440, "", _torchvision(77.374, 93.546))),
-    _deep("resnet152", _152, "3x3", _facts(60_192_808, 11_513_626_624, "", _torchvision(78.312, 94.046))),
+    _deep("resnet50", _50, "3x3", _facts(25_557_032, 4_089_184_256, "", _torchvision(76.13, 92.862), _V1_5)),
+    _deep("resnet101", _101, "3x3", _facts(44_549_160, 7_801_405_440, "", _torchvision(77.374, 93.546), _V1_5)),
+    _deep("resnet152", _152, "3x3", _facts(60_192_808, 11_513_626_624, "", _torchvision(78.312, 94.046), _V1_5)),
     ResNetSpec(
         name="plain18",
         depths=_18,

@@ -299,7 +299,7 @@ def _keras(name: str, base: int, rate: float, normalisation: Normalisation, fact
     )
 
 
-_KERAS = "none: a widely used Keras notebook"
+_KERAS = "variant: a widely used Keras notebook"
 SPECS: tuple[UNetSpec, ...] = (
     UNetSpec(
         name="unet",
@@ -324,13 +324,13 @@ SPECS: tuple[UNetSpec, ...] = (
         upsampling="nearest",
         up_activation="relu",
         extra_width=2,
-        facts=_facts("none: github.com/zhixuhao/unet", (1, 256, 256), 1, 31_031_685, 54_605_774_848),
+        facts=_facts("variant: github.com/zhixuhao/unet", (1, 256, 256), 1, 31_031_685, 54_605_774_848),
     ),
     UNetSpec(
         name="unet_milesial",
         normalisation="batch",
         bias=False,
-        facts=_facts("none: github.com/milesial/Pytorch-UNet", (3, 512, 512), 2, 31_037_698, 192_686_325_760),
+        facts=_facts("variant: github.com/milesial/Pytorch-UNet", (3, 512, 512), 2, 31_037_698, 192_686_325_760),
     ),
     UNetSpec(
         name="unet_milesial_bilinear",
@@ -338,13 +338,13 @@ SPECS: tuple[UNetSpec, ...] = (
         normalisation="batch",
         bias=False,
         upsampling="bilinear",
-        facts=_facts("none: github.com/milesial/Pytorch-UNet", (3, 512, 512), 2, 17_263_042, 159_937_200_128),
+        facts=_facts("variant: github.com/milesial/Pytorch-UNet", (3, 512, 512), 2, 17_263_042, 159_937_200_128),
     ),
     UNetSpec(
         name="unet16",
         widths=(16, 32, 64, 128, 256),
         normalisation="batch",
         bias=False,
-        facts=_facts("none: for small data", (3, 128, 128), 2, 1_942_594, 758_382_592),
+        facts=_facts("variant: for small data", (3, 128, 128), 2, 1_942_594, 758_382_592),
     ),
 )
