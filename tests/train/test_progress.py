@@ -62,6 +62,24 @@ def test_a_bar_on_a_terminal(monkeypatch):
     assert "99.0" not in drawn
 
 
+def test_the_rate_counts_what_was_done_since_the_clock_started(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "160")
+    times = iter([0.0, 10.0, 12.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    stream = Terminal()
+    shown = Bar(stream)
+    shown._bar.get_time = lambda: 0.0
+    shown.say("Check: no errors, no warnings.")
+    assert "epoch" not in stream.getvalue()
+    for done in (1, 2):
+        shown.batch(epoch=0, done=done, total=50, images=8, loss=torch.tensor(0.25))
+    monkeypatch.undo()
+    shown.close()
+    assert " 0 images/s" in stream.getvalue()
+    assert " 4 images/s" in stream.getvalue()
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (60, "1:00 min"), (3599, "59:59 min"), (7500, "2:05 h")]
 )

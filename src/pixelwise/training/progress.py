@@ -111,12 +111,13 @@ class Bar:
         if epoch != self._epoch:
             self._bar.start()  # only now: what is said before the first batch needs no bar
             self._bar.reset(self._task, total=total)
-            self._epoch, self._images, self._began, self._drawn = epoch, 0, now, 0.0
+            # The clock starts when the first batch is done, so that batch is not counted.
+            self._epoch, self._images, self._began, self._drawn = epoch, -images, now, 0.0
         self._images += images
         if now - self._drawn < _REDRAW_SECONDS:
             return
         self._drawn = now
-        rate = self._images / max(now - self._began, 1e-6)
+        rate = self._images / (now - self._began) if now > self._began else 0.0
         self._bar.update(
             self._task, completed=done, epoch=epoch + 1, loss=loss.item(), metric=self._metric, rate=rate, refresh=True
         )
