@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from pixelwise.errors import DeviceError, TrainingError, UsageError
+from pixelwise.training import continuation
 from pixelwise.training import device as module
 from pixelwise.training.device import (
     DropoutDraws,
@@ -137,3 +138,12 @@ def test_a_single_picture_that_does_not_fit():
         "Out of memory with a batch of 1 pictures of 4000x3000 px. Train on smaller crops (--set crop=2000,1500) or a"
         " narrower network."
     )
+
+
+def test_a_resumed_run_keeps_its_precision_where_the_device_has_it(monkeypatch, caplog):
+    place = torch.device("cpu")
+    assert continuation.same_precision("float32", place) == "float32"
+    for has_it, expected in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(continuation, "has_bfloat16", lambda device, has_it=has_it: has_it)
+        assert continuation.same_precision("bfloat16", place) == expected
+    assert caplog.messages == ["cpu has no bfloat16, so the run goes on in float32: its bits will not be the same."]
