@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.manifest import Manifest
+from pixelwise.data.names import show_path
 from pixelwise.data.reading import SampleReader
 from pixelwise.errors import PixelwiseError
 from pixelwise.predict.overlay import display_rgb
@@ -185,7 +186,7 @@ def _places(manifest: Manifest, samples: list[dict[str, Any]]) -> dict[tuple[str
 
 def _file(sample: dict[str, Any]) -> str:
     path, frame = _key(sample)
-    return clip(path) + (f" [{frame}]" if frame >= 0 else "")
+    return clip(show_path(path)) + (f" [{frame}]" if frame >= 0 else "")
 
 
 def _class_shot(record: Record, sample: dict[str, Any], picture: _Picture) -> ClassShot:

@@ -7,6 +7,7 @@ over the target, and the folder is fsynced so that the rename itself survives a 
 import errno
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO, Any
 from pixelwise.errors import OutputError, RunError
 
 _PREFIX = ".pixelwise-tmp-"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -55,7 +57,9 @@ def write_text(path: Path, content: str) -> None:
 
 def write_json(path: Path, content: object) -> None:
     """Write an object as indented JSON atomically. NaN and infinity are refused: they are not JSON."""
-    write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    # File names may hold bytes that are no UTF-8; as \udcff JSON keeps them, and nothing else needs escaping.
+    write_text(path, _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def read_json(path: Path) -> Any:
