@@ -120,9 +120,13 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for i
 
 
 def suggest(word: str, options: Iterable[str]) -> str:
-    """Say which known names resemble ``word``, or list them all when they are few; empty when nothing helps."""
+    """Say which known names have ``word`` as initials (``lr``) or resemble it; else list them when they are few.
+
+    Empty when nothing helps.
+    """
     known = sorted(options)
-    near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    initials = [name for name in known if "_" in name and "".join(part[:1] for part in name.split("_")) == word]
+    near = initials or difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"Known are: {', '.join(known)}" if len(known) <= 25 else ""
