@@ -7,6 +7,8 @@ import pytest
 from data_folders import examine, found, pairs_folder, picture, save
 from PIL import Image
 
+from pixelwise.data.mask_reading import COLOUR_FILE
+
 
 def break_pairs(root: Path) -> None:
     pairs_folder(root, 30)
@@ -108,7 +110,7 @@ def test_colour_masks_without_table_are_an_error_and_the_rest_is_still_found(tmp
     by_code = found(report)
     assert by_code["unusable-data"].severity == "error"
     assert "masks are in colours: (0, 0, 0)" in by_code["unusable-data"].message
-    assert by_code["unusable-data"].fix == "Give the colours in the order of the classes"
+    assert by_code["unusable-data"].fix == COLOUR_FILE
     assert {"empty-file", "size-mismatch", "image-without-mask"} <= by_code.keys()
     assert (report.layout, report.task) == ("images-and-masks", "segmentation")
     table = ((0, 0, 0), (128, 0, 0), (0, 128, 0))

@@ -141,7 +141,7 @@ NAN = np.array([[1.0, np.nan], [np.inf, -np.inf]], np.float32)
             tiff(np.zeros((3, 9, 9), np.uint8), photometric="minisblack"),
             "x.png holds 3 frames",
             "one picture",
-            "Say which frame, or split the file",
+            "Split the file into pictures, or from Python choose one: read_image(path, frame=0)",
         ),
     ],
     ids=lambda value: value[:40] if isinstance(value, str) else "",

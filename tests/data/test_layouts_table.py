@@ -174,7 +174,7 @@ def test_labels_outside_the_given_classes(tmp_path: Path) -> None:
             {"t.csv": "path,label,mask\na.png,x,b.png\n"},
             {},
             'ROOT: t.csv has both labels and masks. Expected one aim. Choose with task="classification" or '
-            'task="segmentation".',
+            'task="segmentation" (--task).',
         ),
         (
             {"t.csv": "path,label\na.png,x\n", "u.csv": "path,label\na.png,x\n"},
@@ -276,7 +276,7 @@ def test_colours_of_a_class_file_read_rgb_masks(tmp_path: Path, name: str) -> No
     assert manifest.images_per_class().tolist() == [1, 1, 1]
 
 
-MEND = "Mend the class file, or give the class names yourself."
+MEND = "Mend the class file, or give the class names with classes (--classes A,B,C)."
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from pixelwise.data import index_cache, indexing, samples
 from pixelwise.data.columns import TextColumn
 from pixelwise.data.digests import file_sha256
 from pixelwise.data.manifest import Manifest, build_manifest
+from pixelwise.data.mask_reading import COLOUR_FILE
 from pixelwise.data.reading import SampleReader
 from pixelwise.errors import DataError, MaskError, RunError
 from pixelwise.storage.arrays import read_arrays, write_arrays
@@ -320,7 +321,7 @@ def test_rgb_masks_without_table(tmp_path: Path) -> None:
     mask(tmp_path / "masks" / "c.png", np.full((6, 8), 0, np.uint8))
     message = (
         f"{tmp_path}: 2 of 3 masks are in colours: (0, 0, 0) (48 px), (1, 2, 3) (48 px), (9, 8, 7) (48 px). Expected a "
-        "colour table: one red, green, blue per class. Give the colours in the order of the classes."
+        f"colour table: one red, green, blue per class. {COLOUR_FILE}."
     )
     with pytest.raises(MaskError, match=f"^{re.escape(message)}$"):
         index(tmp_path)
@@ -338,7 +339,7 @@ def test_masks_of_one_class(tmp_path: Path) -> None:
         mask(tmp_path / "masks" / f"{name}.png", np.zeros((6, 8), np.uint8))
     message = (
         f"{tmp_path}: its masks show one class only. Expected at least two classes (background counts). Check the "
-        "masks, or give the class names."
+        "masks, or name the classes with classes (--classes background,cell)."
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         index(tmp_path)

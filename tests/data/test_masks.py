@@ -64,8 +64,8 @@ def test_unknown_values_are_named_with_their_counts(reading: MaskReading, came: 
     with pytest.raises(MaskError) as caught:
         apply_reading(VALUES, reading, "m.png")
     assert str(caught.value) == (
-        f"{came}. Expected {expected}. Correct the mask, or say how masks are to be read (mask kind, class names, "
-        "colours)."
+        f"{came}. Expected {expected}. Correct the mask, or choose how masks are read (--mask-kind, --classes, "
+        "--ignore)."
     )
 
 
@@ -139,7 +139,8 @@ def test_colours_without_class_are_named() -> None:
         apply_reading(painted, MaskReading("rgb", 4, None, COLOURS), "m.png")
     assert str(caught.value) == (
         "m.png holds colours that no class has: (128, 0, 1) (2 px), (9, 9, 9) (1 px). Expected the 4 colours of the "
-        "table. Add them to the colour table, or correct the mask."
+        "table. Correct the mask, or add them: put class_dict.csv into the data folder, with the columns name, r, g, b "
+        "(0 to 255) and a line for each class; from Python, colours=((r, g, b), ...) does the same."
     )
     greys = apply_reading(np.array([[0, 255]], np.uint8), MaskReading("rgb", 4, None, COLOURS), "m")
     assert greys.tolist() == [[0, 3]]
@@ -314,7 +315,8 @@ def test_colour_masks_need_a_table() -> None:
         survey.reading()
     assert str(caught.value) == (
         "1 of 3 masks are in colours: (0, 0, 0) (5 px), (128, 0, 0) (2 px), (9, 9, 9) (1 px). Expected a colour table: "
-        "one red, green, blue per class. Give the colours in the order of the classes."
+        "one red, green, blue per class. Put class_dict.csv into the data folder, with the columns name, r, g, b (0 to "
+        "255) and a line for each class; from Python, colours=((r, g, b), ...) does the same."
     )
     assert survey.reading(colours=COLOURS)[0] == MaskReading("rgb", 4, None, COLOURS)
     photo = MaskSurvey()

@@ -106,7 +106,8 @@ def test_grey_and_colour_pictures_are_brought_to_the_same_channels():
     [
         ([], DataError, "The training split is empty. Expected at least one picture. Change the split."),
         ([np.zeros((3, 3, 1), np.uint16)], DataError, "Every pixel of the 1 measured training pictures has the value "
-         "0. Expected pictures that show something. Check the data, or declare the value range."),
+         "0. Expected pictures that show something. Check the pictures; `pixelwise check DATA` names "
+         "those of one single value."),
         ([np.ones((3, 3, 1), np.uint8), np.ones((3, 3, 1), np.uint16)], DataError, "The picture with index 1 has "
          "values of type uint16, others uint8. Expected one type in the whole data set. "
          "Convert the pictures to one type."),

@@ -54,6 +54,7 @@ def check(
 
 def _print_report(report: "CheckReport") -> None:
     from pixelwise.cli.tables import print_table
+    from pixelwise.data.names import counted
 
     typer.echo(f"{report.root}: {report.num_samples:,} samples, {report.task or 'unknown task'}")
     for note in report.notes:
@@ -65,17 +66,19 @@ def _print_report(report: "CheckReport") -> None:
             [row.name, *(row.images.get(split, 0) for split in splits)] for row in report.classes
         ]
         if report.classes[0].pixels is not None:
-            headers += ["pixels", "share"]
+            headers += ["pixels", "  share"]
             for cells, row in zip(rows, report.classes, strict=True):
-                cells += [row.pixels, None if row.pixel_share is None else f"{100 * row.pixel_share:.1f} %"]
+                cells += [row.pixels, None if row.pixel_share is None else f"{100 * row.pixel_share:5.1f} %"]
         typer.echo()
         print_table(headers, rows[:_MOST_CLASSES])
         if len(rows) > _MOST_CLASSES:
             typer.echo(f"… and {len(rows) - _MOST_CLASSES} more classes: --json lists all")
     for severity, code, message, paths, fix in report.rows():
+        if code == "reading":
+            continue  # the notes at the top
         typer.echo(f"\n{severity.upper()} {code}: {message}")
         if paths:
             typer.echo(f"  where: {paths}")
         typer.echo(f"  fix:   {fix}")
     counts = [sum(finding.severity == severity for finding in report.findings) for severity in ("error", "warning")]
-    typer.echo(f"\n{counts[0]} errors, {counts[1]} warnings")
+    typer.echo(f"\n{counted(counts[0], 'error')}, {counted(counts[1], 'warning')}")

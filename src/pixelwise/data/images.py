@@ -236,7 +236,9 @@ def _frame_index(header: Header, frame: int | None, name: str) -> int:
         if header.frames == 1:
             return 0
         raise ImageError(
-            f"{name} holds {header.frames} frames", expected="one picture", do="Say which frame, or split the file"
+            f"{name} holds {header.frames} frames",
+            expected="one picture",
+            do="Split the file into pictures, or from Python choose one: read_image(path, frame=0)",
         )
     if not 0 <= frame < header.frames:
         raise ImageError(

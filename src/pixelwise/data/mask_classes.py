@@ -90,7 +90,7 @@ def read_masks(
         raise DataError(
             f"{tree.root}: its masks show one class only",
             expected="at least two classes (background counts)",
-            do="Check the masks, or give the class names",
+            do="Check the masks, or name the classes with classes (--classes background,cell)",
         )
     presence, faults = _presence(tree, files, looks, reading)
     notes = (f"Class names come from {named.source}.", why) if named else (why,)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pixelwise.data.mask_reading import IGNORE, MAX_CLASSES, MaskKind, MaskReading
+from pixelwise.data.mask_reading import COLOUR_FILE, IGNORE, MAX_CLASSES, MaskKind, MaskReading
 from pixelwise.data.mask_values import count_values, describe_counts, is_grey
 from pixelwise.errors import MaskError
 
@@ -131,7 +131,7 @@ class MaskSurvey:
         if self._numbers_objects():
             return "instance", (
                 "The masks number objects (each value is one connected piece): 0 is background, every object is "
-                "foreground. Say kind index if the values are classes."
+                "foreground. If the values are classes, choose the kind index (--mask-kind index)."
             )
         if 2 <= len(values) <= _FEW_SHADES and min(b - a for a, b in pairwise(values)) >= _SHADE_GAP:
             shades = ", ".join(map(str, values))
@@ -160,7 +160,7 @@ class MaskSurvey:
             raise MaskError(
                 f"The masks hold values up to {classes[-1]:,}",
                 expected=f"class indices up to {MAX_CLASSES - 1}",
-                do="Say kind instance if the values number objects, or correct the masks",
+                do="Choose the kind instance (--mask-kind instance) if the values number objects, or correct the masks",
             )
         beyond = f", but only {num_classes} classes are named" if num_classes and needed > num_classes else ""
         notes = [why.strip(), f"They run from {classes[0] if classes else 0} to {needed - 1}{beyond}."]
@@ -181,7 +181,7 @@ class MaskSurvey:
         return MaskError(
             f"{self.coloured:,} of {self.num_masks:,} masks are in colours: {describe_counts(found, colours=True)}",
             expected="a colour table: one red, green, blue per class",
-            do="Give the colours in the order of the classes",
+            do=COLOUR_FILE,
         )
 
 

@@ -35,6 +35,12 @@ MASK_KINDS: tuple[MaskKind, ...] = get_args(MaskKind)
 
 _BINARY = 2
 
+COLOUR_FILE = (
+    "Put class_dict.csv into the data folder, with the columns name, r, g, b (0 to 255) and a line for each class; "
+    "from Python, colours=((r, g, b), ...) does the same"
+)
+"""How a user says which colours mean which classes."""
+
 
 @dataclass(frozen=True, slots=True)
 class MaskReading:
@@ -73,10 +79,10 @@ class MaskReading:
             raise MaskError(
                 f"{len(set(self.colours))} different colours for {self.num_classes} classes",
                 expected="a table of one (red, green, blue) per class, in the order of the classes",
-                do="Complete the colour table",
+                do=COLOUR_FILE,
             )
         if any(not 0 <= value <= 255 for colour in self.colours for value in colour):
-            raise MaskError("A colour of the table is out of range", expected="0 to 255", do="Correct the colour table")
+            raise MaskError("A colour of the table is out of range", expected="0 to 255", do=COLOUR_FILE)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data."""
@@ -155,7 +161,7 @@ def _by_colour(values: NDArray[Any], reading: MaskReading, name: str) -> NDArray
         raise MaskError(
             f"{name} holds colours that no class has: {describe_counts(count_values(codes[strange]), colours=True)}",
             expected=f"the {reading.num_classes} colours of the table",
-            do="Add them to the colour table, or correct the mask",
+            do=f"Correct the mask, or add them: {COLOUR_FILE[0].lower()}{COLOUR_FILE[1:]}",
         )
     return np.array([pairs[int(code)] for code in order], np.uint8)[place]
 
@@ -164,5 +170,5 @@ def _unknown(name: str, values: NDArray[Any], meaning: str) -> MaskError:
     return MaskError(
         f"{name} holds values that mean nothing: {describe_counts(count_values(values))}",
         expected=meaning,
-        do="Correct the mask, or say how masks are to be read (mask kind, class names, colours)",
+        do="Correct the mask, or choose how masks are read (--mask-kind, --classes, --ignore)",
     )

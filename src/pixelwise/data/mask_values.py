@@ -62,7 +62,9 @@ def as_grey(values: NDArray[Any], kind: str, name: str) -> NDArray[Any]:
         return values
     if not is_grey(values):
         raise MaskError(
-            f"{name} is in colours", expected=f"single values (kind {kind})", do="Give a colour table (kind rgb)"
+            f"{name} is in colours",
+            expected=f"single values (kind {kind})",
+            do="Choose the kind rgb (--mask-kind rgb), with a colour for each class in class_dict.csv",
         )
     return values[..., 0]
 

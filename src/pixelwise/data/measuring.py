@@ -77,7 +77,7 @@ def measure_preprocess(
         raise DataError(
             f"Every pixel of the {len(chosen)} measured training pictures has the value {low:g}",
             expected="pictures that show something",
-            do="Check the data, or declare the value range",
+            do="Check the pictures; `pixelwise check DATA` names those of one single value",
         )
     mean, std = moments.mean, moments.std
     return Preprocess(

@@ -68,13 +68,13 @@ _KINDS: Final = (
         "unknown-mask-values",
         r"values that mean nothing",
         "Masks with values that mean nothing",
-        "Correct the masks, or say how they are meant: class names, mask kind, the value to ignore",
+        "Correct the masks, or choose how they are read (--classes, --mask-kind, --ignore)",
     ),
     _Kind(
         "unknown-mask-colours",
         r"colours that no class has",
         "Masks with colours that no class has",
-        "Add these colours to the table, or correct the masks (smoothed borders make new colours)",
+        "Add these colours to class_dict.csv, or correct the masks (smoothed borders make new colours)",
     ),
     _Kind("colour-mask", r"is in colours", "Masks in colours among grey ones", "Save all masks in one way"),
     _Kind(

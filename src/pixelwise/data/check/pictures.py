@@ -147,7 +147,7 @@ def _ranges(manifest: Manifest, survey: Survey, findings: Findings) -> None:
                     "info",
                     "float-range",
                     f"Real-valued pictures, {low:g} to {high:g}.",
-                    "The range measured in the training images is mapped to 0..1; declare one if you know it",
+                    "Nothing must be done: the range measured in training images becomes 0..1, kept in the model",
                 )
             elif high <= 1 and len(survey.rows) > 1:
                 findings.add(
@@ -167,7 +167,7 @@ def _deep(low: float, high: float, findings: Findings) -> None:
             "warning",
             "unused-depth",
             used,
-            "Scaled by all 16 bits they would be nearly black: the measured range is used; declare one if you know it",
+            "Nothing must be done: scaled by all 16 bits they would be nearly black, so the measured range is used",
         )
     else:
         findings.add("info", "16-bit", used, "Nothing must be done: values are scaled, never cut")

@@ -179,5 +179,7 @@ def _check_against_table(tree: Tree, names: list[str], classes: tuple[str, ...])
         raise DataError(
             f"{tree.root} holds the folders {some(strange)}, which are not among the classes",
             expected=f"folders named {some(list(classes))}",
-            do=suggest(strange[0], classes) if len(strange) == 1 else "Rename the folders or give other classes",
+            do=suggest(strange[0], classes)
+            if len(strange) == 1
+            else "Rename the folders, or give other classes (--classes)",
         )

@@ -145,7 +145,9 @@ def _whole(tree: Tree, name: str, cell: str) -> int:
 
 def _wrong(tree: Tree, name: str, what: str, expected: str = "") -> DataError:
     return DataError(
-        f"{tree.root / name} {what}", expected=expected, do="Mend the class file, or give the class names yourself"
+        f"{tree.root / name} {what}",
+        expected=expected,
+        do="Mend the class file, or give the class names with classes (--classes A,B,C)",
     )
 
 

@@ -170,7 +170,7 @@ def _target_column(tree: Tree, found: Sequence[Table], task: TaskName | None) ->
         raise DataError(
             f"{tree.root}: {names} has both labels and masks",
             expected="one aim",
-            do='Choose with task="classification" or task="segmentation"',
+            do='Choose with task="classification" or task="segmentation" (--task)',
         )
     if not fitting:
         need = "label" if task == "classification" else "mask"
