@@ -23,10 +23,3 @@ def data_folder(request: pytest.FixtureRequest) -> Path:
     if not folder.is_dir():
         pytest.fail(f"--data {folder} is not a folder")
     return folder
-
-
-def needed(folder: Path, *names: str) -> None:
-    """Skip the test, saying why, unless all of ``names`` are in ``folder``."""
-    missing = [name for name in names if not (folder / name).exists()]
-    if missing:
-        pytest.skip(f"{folder} lacks {', '.join(missing)}")

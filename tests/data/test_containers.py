@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from public_data import needed
 
-from conftest import needed
 from pixelwise.data import cifar, idx, samples
 from pixelwise.data.digests import frame_sha256
 from pixelwise.data.manifest import build_manifest

@@ -15,9 +15,9 @@ import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from public_data import needed
 from small_sets import class_folders, mask, pairs, picture, stack
 
-from conftest import needed
 from pixelwise.data import index_cache, indexing, samples
 from pixelwise.data.columns import TextColumn
 from pixelwise.data.digests import file_sha256
