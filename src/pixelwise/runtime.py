@@ -1,9 +1,9 @@
 """How the process uses memory and threads: settings that cost nothing and were measured to pay.
 
 *Allocator.* glibc gives every large block back to the kernel when it is freed, and the next activation of the same size
-is paid for again with page faults: a third of a U-Net's training step. :func:`keep_freed_memory` raises the
-allocator's thresholds so that freed blocks stay in the process (``benchmarks/allocator.py`` shows the gain). The price
-is that memory, once used, stays reserved until the process ends.
+is paid for again with page faults. :func:`keep_freed_memory` raises the allocator's thresholds so that freed blocks
+stay in the process (``benchmarks/allocator.py`` shows the gain). The price is that memory, once used, stays reserved
+until the process ends.
 
 *Threads.* OpenMP's threads spin while they wait for each other. On a busy machine they take the processor from the one
 that they wait for, and a step becomes twenty times slower; putting them to sleep at once costs a small network more
