@@ -3,6 +3,7 @@
 Each paper's own recipe says what it takes from the paper and, under *Deviations*, what it does not.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 from pixelwise.errors import RecipeError, suggest
@@ -126,17 +127,7 @@ def resnet110_cifar() -> Recipe:
     *Deviations*: the paper warms up "until the training error is below 80 % (about 400 iterations)"; here for 400 of
     64,000 steps.
     """
-    return Recipe(
-        epochs=164,
-        batch_size=128,
-        optimiser="sgd",
-        learning_rate=0.1,
-        weight_decay=1e-4,
-        schedule="step",
-        milestones=(0.0, 400 / 64_000, 0.5, 0.75),
-        factors=(0.1, 1.0, 0.1, 0.01),
-        augment="cifar",
-    )
+    return dataclasses.replace(resnet_cifar(), milestones=(0.0, 400 / 64_000, 0.5, 0.75), factors=(0.1, 1.0, 0.1, 0.01))
 
 
 def unet() -> Recipe:
