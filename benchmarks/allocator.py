@@ -30,7 +30,7 @@ def serve(contender: str, side: int) -> None:
     if contender == "kept" and not keep_freed_memory():
         raise SystemExit("this C library has no mallopt")
     torch.manual_seed(0)
-    network = catalogue.spec("unet16").build(1, 2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = catalogue.spec("unet16").build(1, 2).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub
     optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, fused=True)
     images = torch.randn(8, 1, side, side)
     targets = torch.randint(0, 2, (8, side, side))

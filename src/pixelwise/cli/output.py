@@ -22,7 +22,7 @@ class GuardedOutput:
     @property
     def buffer(self) -> "GuardedOutput":
         """The bytes below a stream of text, guarded as well."""
-        return GuardedOutput(self._stream.buffer)  # type: ignore[attr-defined]
+        return GuardedOutput(self._stream.buffer)  # type: ignore[attr-defined] # text has one
 
     def write(self, content: str | bytes) -> int:
         """Write as the stream does.

@@ -104,7 +104,7 @@ def _all_colours() -> NDArray[np.uint8]:
     chosen = list(_OKABE_ITO)
     while len(chosen) < _MAX_COLOURS:
         best = int(nearest.argmax())
-        chosen.append(tuple(int(value) for value in candidates[best]))  # type: ignore[arg-type]
+        chosen.append(tuple(int(value) for value in candidates[best]))  # type: ignore[arg-type] # three of them
         nearest = np.minimum(nearest, _smallest_distance(places, places[best]))
     return np.array(chosen, dtype=np.uint8)
 

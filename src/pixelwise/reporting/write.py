@@ -1,5 +1,6 @@
 """From a run folder to one HTML file that needs nothing but itself."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -90,7 +91,7 @@ def _content(record: Record) -> dict[str, Any]:
         "classes": scores.class_table(record.scores, record.task),
         "empty_class_rule": clip(str((record.scores or {}).get("empty_class_rule") or ""), 600),
         "calibration": scores.calibration(record.scores),
-        "ece": None if ece != ece else ece,  # noqa: PLR0124 - NaN is not equal to itself
+        "ece": None if math.isnan(ece) else ece,
         "ece_text": score_text(ece, ""),
         "splits": facts.splits(record),
         "data_pairs": facts.data_pairs(record),

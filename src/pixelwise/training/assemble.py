@@ -26,7 +26,7 @@ from pixelwise.training.job import Job
 from pixelwise.training.optim import make_optimiser
 from pixelwise.training.progress import Progress
 from pixelwise.training.recipe import Recipe
-from pixelwise.training.settle import sizes, val_batch_size
+from pixelwise.training.settle import build_on_meta, sizes, val_batch_size
 from pixelwise.training.signals import StopRequest
 from pixelwise.weights import load_weights
 
@@ -75,7 +75,7 @@ def make_job(run: Run, device: torch.device, *, journal: Journal, progress: Prog
     """Return everything that the loop needs besides the state."""
     config, manifest, recipe = run.config, run.manifest, recipe_of(run.config)
     root = Path(config.data["root"])
-    network = catalogue.spec_from_json(config.spec).build(config.in_channels, config.num_classes)
+    network = build_on_meta(catalogue.spec_from_json(config.spec), config.in_channels, config.num_classes)
     found = sizes(recipe, manifest, network)
     preprocess = Preprocess.from_json(config.preprocess)
     # What valid convolutions consume at each side, so that crops can show the picture up to its edges.

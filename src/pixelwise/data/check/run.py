@@ -20,8 +20,9 @@ from pixelwise.data.check.files import (
 from pixelwise.data.check.findings import Findings, Severity
 from pixelwise.data.check.pictures import report_pictures
 from pixelwise.data.check.report import CheckReport
-from pixelwise.data.check.survey import CONTAINERS, Progress, Survey, survey_pictures, without_failures
+from pixelwise.data.check.survey import CONTAINERS, Survey, survey_pictures, without_failures
 from pixelwise.data.cifar import Batches
+from pixelwise.data.indexing import Progress
 from pixelwise.data.layouts.class_names import Colour
 from pixelwise.data.layouts.detect import find_layout
 from pixelwise.data.layouts.listing import TaskName

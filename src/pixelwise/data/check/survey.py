@@ -1,6 +1,6 @@
 """One look at the pixels: every header, and each picture decoded once, two at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.images import ImageInfo, probe
+from pixelwise.data.indexing import Progress
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
 from pixelwise.data.reading import SampleReader
 from pixelwise.errors import DataError
-
-Progress = Callable[[int, int], None]
 
 CONTAINERS: Final = ("idx", "cifar")
 _CONTAINER_SAMPLE: Final = 2000  # pictures of a checked container cannot be damaged one by one

@@ -123,7 +123,7 @@ class _Walker:
 
     def _may_follow(self, entry: os.DirEntry[str], path: str, here: str, linked: bool) -> bool:
         target = os.path.realpath(entry.path)
-        if not os.path.exists(target):  # noqa: PTH110
+        if not os.path.exists(target):  # noqa: PTH110 - realpath gave a string
             self.faults.append((show_path(path), "a link that leads nowhere"))
         elif not _inside(target, self.real_top):
             self.skipped.append((show_path(path), "a link out of the data folder, not followed"))
