@@ -6,9 +6,8 @@ stay in the process (``benchmarks/allocator.py`` shows the gain). The price is t
 until the process ends.
 
 *Threads.* OpenMP's threads spin while they wait for each other. On a busy machine they take the processor from the one
-that they wait for, and a step becomes twenty times slower; putting them to sleep at once costs a small network more
-than the second thread gains. :func:`spin_briefly` lets them spin for some ten microseconds and then sleep, which was
-fastest with and without other work on the machine (``benchmarks/waiting.py``).
+that they wait for; putting them to sleep at once costs a small network more than the second thread gains.
+:func:`spin_briefly` lets them spin a little and then sleep (``benchmarks/waiting.py`` compares the three).
 """
 
 import ctypes
