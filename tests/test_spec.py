@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
-from pixelwise.specs import Facts, Network, Paper, Spec, Stage, TaskName
+from pixelwise.specs import Facts, Network, NetworkKind, Paper, Spec, Stage
 
 FACTS = Facts(
     paper=Paper(title="T", authors="A", year=2000, venue="V", link="L"),
@@ -23,7 +23,7 @@ FACTS = Facts(
 @dataclass(frozen=True, kw_only=True)
 class ToySpec(Spec):
     family: ClassVar[str] = "toy"
-    task: ClassVar[TaskName] = "classification"
+    task: ClassVar[NetworkKind] = "classification"
     widths: tuple[int, ...] = (1, 2)
     size: tuple[int, int] | None = None
     mode: Literal["none", "batch"] = "batch"
@@ -40,7 +40,7 @@ class ToySpec(Spec):
 
 
 class Toy(Network):
-    stages = (Stage(channels=1, stride=1),)
+    stages = (Stage(channels=1, stride=1, module="fc"),)
 
     def __init__(self, spec: Spec, in_channels: int, num_classes: int) -> None:
         super().__init__(spec, in_channels, num_classes)

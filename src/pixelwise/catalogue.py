@@ -7,27 +7,25 @@ Nothing registers itself: a network is here because its family's ``SPECS`` are i
 before it is asked for.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import SpecError, UsageError, suggest
-from pixelwise.networks.classification import lenet, mlp, resnet
+from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES, CLASSIFICATION_FAMILIES
 from pixelwise.networks.segmentation import unet
 from pixelwise.specs import Network, Spec
 from pixelwise.weights import load_weights
 
-_SPECS: dict[str, Spec] = {row.name: row for row in (*lenet.SPECS, *mlp.SPECS, *resnet.SPECS, *unet.SPECS)}
+_LOG = logging.getLogger(__name__)
 
-_FAMILIES: dict[str, type[Spec]] = {
-    family.family: family for family in (lenet.LeNetSpec, mlp.MLPSpec, resnet.ResNetSpec, unet.UNetSpec)
-}
+_SPECS: dict[str, Spec] = {row.name: row for row in (*CLASSIFICATION, *unet.SPECS)}
 
-ALIASES: dict[str, str] = {
-    "resnet18_v1": "resnet18",  # basic blocks have one form only
-    "resnet34_v1": "resnet34",
-    "unet_small": "unet16",
-}
+_KINDS: tuple[type[Spec], ...] = (*CLASSIFICATION_FAMILIES, unet.UNetSpec)
+_FAMILIES: dict[str, type[Spec]] = {kind.family: kind for kind in _KINDS}
+
+ALIASES: dict[str, str] = {**CLASSIFICATION_ALIASES, "unet_small": "unet16"}
 """Other names for the same rows; not listed by :func:`names`."""
 
 
@@ -50,7 +48,14 @@ def spec(name: str) -> Spec:
     return found
 
 
-def create(name: str, *, in_channels: int, num_classes: int, weights: Path | str | None = None) -> Network:
+def create(
+    name: str,
+    *,
+    in_channels: int,
+    num_classes: int,
+    weights: Path | str | None = None,
+    adapt: Collection[str] = (),
+) -> Network:
     """Build a network by name.
 
     Args:
@@ -58,17 +63,21 @@ def create(name: str, *, in_channels: int, num_classes: int, weights: Path | str
         in_channels: channels of the images.
         num_classes: number of logits.
         weights: a file of weights for exactly this network, ``.safetensors``, ``.pth``, ``.pt`` or ``.th``; without one
-            the weights are drawn as the paper says.
+            the weights are drawn as the paper says. Weights as torchvision and timm publish them are read as well; the
+            network's ``pretraining`` then says which pictures they expect.
+        adapt: differences between file and network to bridge, none by default: ``"head"`` draws fresh last layers for
+            other classes, ``"input"`` brings the first layer's filters to other channels. What was done is logged.
 
     Raises:
-        UsageError: an unknown name.
+        UsageError: an unknown name or adaptation.
         SpecError: impossible channels or classes.
         WeightsError: the file is unsafe, damaged or does not fit.
 
     """
     network = spec(name).build(in_channels, num_classes)
     if weights is not None:
-        load_weights(network, Path(weights))
+        for note in load_weights(network, Path(weights), adapt=adapt):
+            _LOG.warning("%s: %s", weights, note)
     return network
 
 

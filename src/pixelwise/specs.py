@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError, suggest
 from pixelwise.values import coerce, describe_type, readings
 
-TaskName = Literal["classification", "segmentation"]
+NetworkKind = Literal["classification", "segmentation", "sequence"]
+"""What the logits are: of a picture, of its pixels, or of a chain of windows."""
 
 _VARIANT: Final = "variant: "
 
@@ -75,6 +76,19 @@ class Stage:
 
     channels: int
     stride: int
+    module: str
+    """The last direct child of the network that the level needs; the next stage begins after it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pretraining:
+    """What published weights were trained on, which pictures have to be made like."""
+
+    source: str
+    """Who published them: torchvision, timm, ..."""
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    """Per channel, of values from 0 to 1; one entry for each of the network's channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +100,7 @@ class Spec(ABC):
     """
 
     family: ClassVar[str]
-    task: ClassVar[TaskName]
+    task: ClassVar[NetworkKind]
 
     name: str
     """The catalogue's name of the row that this spec is or was derived from."""
@@ -170,6 +184,10 @@ class Network(nn.Module, ABC):
     num_classes: int
     stages: tuple[Stage, ...]
     """Channels and strides of what :meth:`features` returns, finest first."""
+    auxiliary_heads: ClassVar[tuple[str, ...]] = ()
+    """Direct children that only :meth:`training_logits` uses, whether or not this network was built with them."""
+    pretraining: Pretraining | None
+    """Set where published weights were loaded; None for weights that were drawn."""
 
     def __init__(self, spec: Spec, in_channels: int, num_classes: int) -> None:
         super().__init__()
@@ -177,6 +195,15 @@ class Network(nn.Module, ABC):
             if number < 1:
                 raise SpecError(f"{spec.name}: {what}={number}", expected="at least 1", do="Correct the number")
         self.spec, self.in_channels, self.num_classes = spec, in_channels, num_classes
+        self.pretraining = None
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the layers whose shape depends on the number of classes: the last layer, and those of other heads.
+
+        By default the last direct child. Networks with auxiliary heads name the layers of these first.
+        """
+        return (list(self._modules)[-1],)
 
     @abstractmethod
     def features(self, x: Tensor) -> list[Tensor]:
@@ -189,6 +216,22 @@ class Network(nn.Module, ABC):
     def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits of the head, then those of auxiliary heads where the paper trains with any."""
         return (self(x),)
+
+    def dense_logits(self, x: Tensor) -> Tensor:
+        """Return the logits at every place of the last map, (N, num_classes, h, w): the network slid over a picture.
+
+        Full connections are taken as convolutions, and means over the whole map are left out (Simonyan and Zisserman
+        2015, section 3.2), so that pictures larger than the network's input give several answers.
+
+        Raises:
+            SpecError: the architecture has no such form.
+
+        """
+        raise SpecError(
+            f"{self.spec.name} cannot be slid over a picture, asked for an input of {tuple(x.shape)}",
+            expected="a network of convolutions",
+            do="Choose another network, or another test protocol",
+        )
 
     def check_input(self, x: Tensor) -> None:
         """Refuse a batch that the network cannot take.

@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from pixelwise import analysis, catalogue
 from pixelwise.specs import Network
 
-VARIANTS = json.loads((Path(__file__).parents[1] / "fixtures" / "architectures.json").read_text())["variants"]
+SHEET = json.loads((Path(__file__).parents[1] / "fixtures" / "architectures.json").read_text())["variants"]
+VARIANTS = [variant for variant in SHEET if variant["name"] in catalogue.names()]
 NOT_IN_THE_SHEET = {"lenet5_relu", "unet_milesial_bilinear", "unet16"}
 LARGEST = {"resnet1202_cifar"}
 

@@ -10,12 +10,14 @@ import json
 import zlib
 from math import prod, sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from pixelwise import analysis, catalogue
+from pixelwise.specs import Spec
 from pixelwise.weights import load_tensors, load_weights
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "parity"
@@ -35,29 +37,51 @@ def formula(key: str, shape: list[int]) -> torch.Tensor:
     return torch.from_numpy(values.astype(np.float32))
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_logits_equal_torchvisions(name: str, tmp_path: Path) -> None:
-    fixture = json.loads((FOLDER / f"torchvision-{name}.json").read_text())
-    state = {key: formula(key, shape) for key, shape, _ in fixture["state"]}
+CASES: dict[str, Spec] = {
+    "torchvision-resnet18": catalogue.spec("resnet18"),
+    "torchvision-resnet50": catalogue.spec("resnet50"),
+}
+"""The network that is to agree with each reference."""
+
+
+def state_of(reference: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    fixture = json.loads((FOLDER / f"{reference}.json").read_text())
+    return fixture, {key: formula(key, shape) for key, shape, _ in fixture["state"]}
+
+
+def agree(found: torch.Tensor, expected: dict[str, Any]) -> None:
+    found = found.double()
+    assert list(found.shape) == expected["shape"]
+    first = torch.tensor(expected["first"], dtype=torch.float64)
+    assert (found.flatten()[:16] - first).abs().max() <= TOLERANCE * first.abs().max()
+    assert found.mean().item() == pytest.approx(expected["mean"], rel=TOLERANCE)
+    assert found.std().item() == pytest.approx(expected["std"], rel=TOLERANCE)
+    assert found.norm().item() == pytest.approx(expected["l2"], rel=TOLERANCE)
+
+
+@pytest.mark.parametrize("reference", CASES)
+def test_logits_equal_the_references(reference: str, tmp_path: Path) -> None:
+    fixture, state = state_of(reference)
     file = tmp_path / "weights.pth"
     torch.save(state, file)
-    network = catalogue.create(name, in_channels=3, num_classes=1000, weights=file).eval()
+    network = CASES[reference].build(in_channels=3, num_classes=1000).eval()
+    load_weights(network, file)
     assert analysis.count_parameters(network) == fixture["parameters"]
     x = torch.from_numpy(np.random.RandomState(0).standard_normal(fixture["input"]["shape"]).astype(np.float32))
     with torch.no_grad():
-        logits = network(x).double()
-    expected = fixture["output"]
-    assert list(logits.shape) == expected["shape"]
-    first = torch.tensor(expected["first"], dtype=torch.float64)
-    assert (logits.flatten()[:16] - first).abs().max() <= TOLERANCE * first.abs().max()
-    assert logits.mean().item() == pytest.approx(expected["mean"], rel=TOLERANCE)
-    assert logits.std().item() == pytest.approx(expected["std"], rel=TOLERANCE)
-    assert logits.norm().item() == pytest.approx(expected["l2"], rel=TOLERANCE)
-    if name == "resnet50":  # the paper's form has the same tensors and other numbers
-        v1 = catalogue.create("resnet50_v1", in_channels=3, num_classes=1000).eval()
-        load_tensors(v1, state, "state")
+        agree(network(x), fixture["output"])
+
+
+def test_the_papers_form_has_the_same_tensors_and_other_numbers() -> None:
+    _, state = state_of("torchvision-resnet50")
+    x = torch.randn(1, 3, 64, 64)
+    answers = []
+    for name in ("resnet50", "resnet50_v1"):
+        network = catalogue.create(name, in_channels=3, num_classes=1000).eval()
+        load_tensors(network, state, "state")
         with torch.no_grad():
-            assert (v1(x).double() - logits).norm() > 0.01 * logits.norm()
+            answers.append(network(x))
+    assert (answers[0] - answers[1]).norm() > 0.01 * answers[0].norm()
 
 
 @pytest.mark.slow

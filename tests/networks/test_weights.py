@@ -62,11 +62,15 @@ def test_the_layout_of_published_cifar_weights(wrapped: bool, tmp_path: Path) ->
 
 def test_projections_of_torchvision_are_mapped() -> None:
     network = catalogue.create("resnet18", in_channels=3, num_classes=2)
-    torchvision = LAYOUTS["resnet"][0]
-    assert torchvision.rename("layer2.0.downsample.0.weight") == "conv3_x.0.shortcut.conv.weight"
-    assert torchvision.rename("layer4.1.bn2.running_mean") == "conv5_x.1.residual.1.norm.running_mean"
-    assert torchvision.rename("module.layer1.0.conv3.weight") == "conv2_x.0.residual.2.conv.weight"
-    assert torchvision.rename("layer2.0.downsample.1.bias") in network.state_dict()
+    torchvision, theirs = LAYOUTS["resnet"][0], torch.zeros(1)
+
+    def rename(name: str) -> str:
+        return next(iter(torchvision.rename(network, {name: theirs})))
+
+    assert rename("layer2.0.downsample.0.weight") == "conv3_x.0.shortcut.conv.weight"
+    assert rename("layer4.1.bn2.running_mean") == "conv5_x.1.residual.1.norm.running_mean"
+    assert rename("module.layer1.0.conv3.weight") == "conv2_x.0.residual.2.conv.weight"
+    assert rename("layer2.0.downsample.1.bias") in network.state_dict()
 
 
 def test_half_precision_is_widened(tmp_path: Path) -> None:
@@ -91,7 +95,7 @@ def refused(network: Network, tensors: dict[str, Tensor]) -> str:
 def test_another_number_of_classes_says_what_to_do() -> None:
     assert refused(cifar(), cifar(100).state_dict()) == (
         "w.pth holds weights for 100 classes. Expected 10, as the network has. "
-        "Create resnet20_cifar with num_classes=100 to use them."
+        "Create resnet20_cifar with num_classes=100, or ask for a fresh head (adapt=head)."
     )
 
 

@@ -10,10 +10,11 @@ from pixelwise.data.idx import IdxFiles
 from pixelwise.data.index_cache import cache_path, load_records, merged, save_records
 from pixelwise.data.indexing import FileRecord, Progress, read_records
 from pixelwise.data.layouts.detect import find_layout
-from pixelwise.data.layouts.listing import LAYOUTS, Listing, TaskName
+from pixelwise.data.layouts.listing import LAYOUTS, Listing
 from pixelwise.data.layouts.tree import Tree, walk
 from pixelwise.data.mask_classes import MaskOptions
 from pixelwise.data.names import show_path
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError
 
 

@@ -18,11 +18,12 @@ from pixelwise.data.digests import DIGEST_BYTES
 from pixelwise.data.index_cache import default_cache_folder
 from pixelwise.data.indexing import Progress
 from pixelwise.data.layouts.class_names import Colour
-from pixelwise.data.layouts.listing import Fault, TaskName
+from pixelwise.data.layouts.listing import Fault
 from pixelwise.data.mask_classes import MaskOptions
 from pixelwise.data.masks import IGNORE, MaskKind, MaskReading
 from pixelwise.data.names import SPLITS, counted
 from pixelwise.data.sample import Sample
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import RunError, UsageError, WeightsError
 from pixelwise.storage.arrays import read_arrays, write_arrays
 

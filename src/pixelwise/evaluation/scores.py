@@ -21,9 +21,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import RunError
 from pixelwise.metrics import EMPTY_CLASS_RULE, CalibrationBin, expected_calibration_error
-from pixelwise.specs import TaskName
 from pixelwise.storage.atomic import read_json, write_text
 
 FORMAT = 1

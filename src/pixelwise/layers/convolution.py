@@ -16,11 +16,14 @@ class ConvNormAct(nn.Sequential):
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        kernel: side of the square kernel, in pixels.
+        kernel: side of the square kernel, or height and width, in pixels.
         stride: step, in pixels.
-        padding: zeros added on each side, in pixels.
+        padding: zeros added on each side, or above and beside, in pixels.
+        groups: parts of the channels that do not see each other.
         bias: whether the convolution adds a bias. Batch normalisation takes it away again, so most papers leave it out.
-        normalisation: ``batch`` for batch normalisation with PyTorch's epsilon 1e-5 and momentum 0.1.
+        normalisation: ``batch`` for batch normalisation.
+        epsilon: what is added to the variance.
+        momentum: weight of a batch's statistics in the moving ones.
         activation: ``relu`` or ``none``.
 
     """
@@ -29,18 +32,23 @@ class ConvNormAct(nn.Sequential):
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int,
+        kernel: int | tuple[int, int],
         *,
         stride: int = 1,
-        padding: int = 0,
+        padding: int | tuple[int, int] = 0,
+        groups: int = 1,
         bias: bool = False,
         normalisation: Normalisation = "batch",
+        epsilon: float = 1e-5,
+        momentum: float = 0.1,
         activation: Literal["none", "relu"] = "relu",
     ) -> None:
         parts: OrderedDict[str, nn.Module] = OrderedDict()
-        parts["conv"] = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=padding, bias=bias)
+        parts["conv"] = nn.Conv2d(
+            in_channels, out_channels, kernel, stride=stride, padding=padding, groups=groups, bias=bias
+        )
         if normalisation == "batch":
-            parts["norm"] = nn.BatchNorm2d(out_channels)
+            parts["norm"] = nn.BatchNorm2d(out_channels, eps=epsilon, momentum=momentum)
         if activation == "relu":
             parts["act"] = nn.ReLU(inplace=True)
         super().__init__(parts)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pixelwise.data.names import show_path
+from pixelwise.data.task_names import TaskName
 from pixelwise.predict.inputs import WHOLE, InputItem
 from pixelwise.predict.prediction import ClassPrediction, Prediction
-from pixelwise.specs import TaskName
 from pixelwise.storage.atomic import atomic_file
 
 TableFormat = Literal["csv", "jsonl"]

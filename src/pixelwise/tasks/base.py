@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, UsageError
 from pixelwise.losses import LossSettings, LossSum, make_loss
 from pixelwise.metrics import predicted_classes
-from pixelwise.specs import TaskName
 from pixelwise.tasks.meter import Meter
 
 OutputForm = Literal["sigmoid", "softmax"]

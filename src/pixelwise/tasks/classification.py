@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import SpecError
-from pixelwise.specs import TaskName
 from pixelwise.tasks.base import Task
 from pixelwise.tasks.meter import ClassificationMeter
 

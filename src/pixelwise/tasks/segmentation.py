@@ -6,8 +6,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from pixelwise.data.masks import IGNORE
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, SpecError
-from pixelwise.specs import TaskName
 from pixelwise.tasks.base import Task
 from pixelwise.tasks.crop import crop_to_logits
 from pixelwise.tasks.meter import SegmentationMeter

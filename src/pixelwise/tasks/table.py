@@ -5,9 +5,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import RunError, UsageError, suggest
 from pixelwise.losses import LOSSES, parse_loss
-from pixelwise.specs import TaskName
 from pixelwise.tasks.base import FORM_CHOICES, OutputForm, Task, check_classes
 from pixelwise.tasks.classification import Classification
 from pixelwise.tasks.segmentation import Segmentation

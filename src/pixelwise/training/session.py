@@ -7,12 +7,13 @@ from typing import Literal
 
 import torch
 
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import Interrupted, OutputError, UsageError
 from pixelwise.evaluation import evaluate_run
 from pixelwise.runs.folder import CONFIG_NAME, MODEL_FOLDER, Run
 from pixelwise.runs.journal import Journal
 from pixelwise.runtime import keep_freed_memory, set_threads
-from pixelwise.specs import Spec, TaskName
+from pixelwise.specs import Spec
 from pixelwise.storage.atomic import sweep_temporaries
 from pixelwise.training import distributed
 from pixelwise.training.announce import describe_plan, describe_source

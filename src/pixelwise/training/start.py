@@ -29,9 +29,10 @@ from pixelwise.data.measuring import measure_preprocess
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
 from pixelwise.data.split import split_manifest
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, RecipeError, suggest
 from pixelwise.runs.folder import RunConfig
-from pixelwise.specs import Network, Spec, TaskName
+from pixelwise.specs import Network, Spec
 from pixelwise.tasks import Task, make_task
 from pixelwise.training.assemble import weights_digest
 from pixelwise.training.device import Precision, describe_machine, settle_precision

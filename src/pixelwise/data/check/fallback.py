@@ -10,10 +10,11 @@ from pixelwise.data.check.report import CheckReport
 from pixelwise.data.check.survey import evenly, reason_of
 from pixelwise.data.images import ImageInfo, probe, read_image
 from pixelwise.data.layouts.detect import find_layout
-from pixelwise.data.layouts.listing import Listing, TaskName, is_image
+from pixelwise.data.layouts.listing import Listing, is_image
 from pixelwise.data.layouts.tree import Tree, walk
 from pixelwise.data.masks import read_mask_raw
 from pixelwise.data.names import show_path
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError
 
 _THREADS: Final = 2

@@ -25,11 +25,11 @@ from pixelwise.data.cifar import Batches
 from pixelwise.data.indexing import Progress
 from pixelwise.data.layouts.class_names import Colour
 from pixelwise.data.layouts.detect import find_layout
-from pixelwise.data.layouts.listing import TaskName
 from pixelwise.data.layouts.tree import Tree, walk
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE, MaskKind
 from pixelwise.data.names import SPLITS, show_path
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError
 
 DECODED: Final = 50_000

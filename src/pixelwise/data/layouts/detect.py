@@ -4,9 +4,10 @@ from typing import Final
 
 from pixelwise.data import cifar, idx
 from pixelwise.data.layouts import class_folders, pairs, table
-from pixelwise.data.layouts.listing import LAYOUTS, Listing, TaskName, count_kinds, is_image, suffix
+from pixelwise.data.layouts.listing import LAYOUTS, Listing, count_kinds, is_image, suffix
 from pixelwise.data.layouts.tree import Tree
 from pixelwise.data.names import counted, show_path, some
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, UsageError, suggest
 
 Found = Listing | idx.IdxFiles | cifar.Batches

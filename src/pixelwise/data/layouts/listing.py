@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from pixelwise.data.images import IMAGE_SUFFIXES
+from pixelwise.data.task_names import TaskName
 
-TaskName = Literal["classification", "segmentation"]
 Fault = tuple[str, str]  # (printable path, reason)
 
 CLASS_FOLDERS: Final = "class-folders"

@@ -8,9 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from pixelwise.data.layouts.listing import Fault, Listing, TaskName, stem, suffix
+from pixelwise.data.layouts.listing import Fault, Listing, stem, suffix
 from pixelwise.data.layouts.tree import Tree
 from pixelwise.data.names import counted, natural_key, show_path, some, split_code
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError
 
 NAME = "table"

@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError
 from pixelwise.layers.activation import ActivationName, activation
 from pixelwise.layers.initialisation import INITIALISATIONS, InitialisationName
-from pixelwise.specs import Facts, Network, Paper, Published, Spec, Stage, TaskName
+from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
 PAPER = Paper(
     title="Gradient-based learning applied to document recognition",
@@ -80,7 +80,7 @@ class LeNetSpec(Spec):
     """Convolutions with pooling after the first two, then full connections."""
 
     family: ClassVar[str] = "lenet"
-    task: ClassVar[TaskName] = "classification"
+    task: ClassVar[NetworkKind] = "classification"
 
     image_size: tuple[int, int] = (32, 32)
     """Height and width of the input, in pixels."""
@@ -236,7 +236,10 @@ class LeNet(Network):
             units = width
         rbf = spec.output == "rbf"
         self.OUT = RBFOutput(rbf_targets(num_classes, units)) if rbf else nn.Linear(units, num_classes)
-        self.stages = (Stage(channels=spec.widths[0], stride=2), Stage(channels=spec.widths[1], stride=4))
+        self.stages = tuple(
+            Stage(channels=width, stride=2 ** (index + 1), module=f"S{2 * index + 2}")
+            for index, width in enumerate(spec.widths[:2])
+        )
         INITIALISATIONS[spec.initialisation](self)
 
     def _convolution(self, index: int, channels: int, width: int) -> nn.Module:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError
 from pixelwise.layers.activation import ActivationName, activation
 from pixelwise.layers.initialisation import INITIALISATIONS, InitialisationName
-from pixelwise.specs import Facts, Network, Paper, Published, Spec, TaskName
+from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec
 
 PAPER = Paper(
     title="Gradient-based learning applied to document recognition",
@@ -35,7 +35,7 @@ class MLPSpec(Spec):
     """Full connections only."""
 
     family: ClassVar[str] = "mlp"
-    task: ClassVar[TaskName] = "classification"
+    task: ClassVar[NetworkKind] = "classification"
 
     image_size: tuple[int, int] = (28, 28)
     """Height and width of the input, in pixels."""

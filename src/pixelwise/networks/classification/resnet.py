@@ -40,8 +40,9 @@ from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
 from pixelwise.layers.convolution import ConvNormAct
+from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.initialisation import he_normal_
-from pixelwise.specs import Facts, Network, Paper, Published, Spec, Stage, TaskName
+from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
 PAPER = Paper(
     title="Deep residual learning for image recognition",
@@ -60,7 +61,7 @@ class ResNetSpec(Spec):
     """A stem, stages of residual blocks, the mean over the last maps, and a full connection."""
 
     family: ClassVar[str] = "resnet"
-    task: ClassVar[TaskName] = "classification"
+    task: ClassVar[NetworkKind] = "classification"
 
     block: Literal["basic", "bottleneck"] = "basic"
     """Two 3x3 convolutions, or 1x1, 3x3, 1x1 (figure 5)."""
@@ -175,7 +176,7 @@ class ResNet(Network):
             self.add_module(name, self._stage(channels, spec.widths[index], spec.depths[index], stride))
             channels = EXPANSION[spec.block] * spec.widths[index]
             total_stride *= stride
-            stages.append(Stage(channels=channels, stride=total_stride))
+            stages.append(Stage(channels=channels, stride=total_stride, module=name))
         self.stages = tuple(stages)
         he_normal_(self)
         self.gap = nn.AdaptiveAvgPool2d(1)
@@ -211,6 +212,10 @@ class ResNet(Network):
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
         x = self.gap(self.features(x)[-1])  # (N, C, 1, 1)
         return self.fc(torch.flatten(x, 1))
+
+    def dense_logits(self, x: Tensor) -> Tensor:
+        """Return logits (N, num_classes, H/32, W/32) at every place of the last map; their mean is :meth:`forward`."""
+        return slide_linear(self.fc, self.features(x)[-1])
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse images smaller than the total stride: their last map would be all padding."""
@@ -276,6 +281,9 @@ _18, _34, _50, _101, _152 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3), (3, 4, 23,
 def _deep(name: str, depths: tuple[int, ...], stride_in: Literal["1x1", "3x3"], facts: Facts) -> ResNetSpec:
     return ResNetSpec(name=name, block="bottleneck", depths=depths, stride_in=stride_in, facts=facts)
 
+
+ALIASES = {"resnet18_v1": "resnet18", "resnet34_v1": "resnet34"}
+"""Basic blocks have one form only."""
 
 SPECS: tuple[ResNetSpec, ...] = (
     ResNetSpec(

@@ -31,6 +31,7 @@ to a multiple of 2^depth, and the logits are cropped back. Nothing is ever resiz
 """
 
 from dataclasses import dataclass
+from itertools import count
 from typing import ClassVar, Literal
 
 import torch
@@ -41,7 +42,7 @@ from pixelwise.layers.convolution import ConvNormAct, Normalisation
 from pixelwise.layers.initialisation import he_normal_
 from pixelwise.layers.sizes import centre_crop, crop, pad_to_multiple
 from pixelwise.layers.upsampling import UpsamplingKind, upsample_2x
-from pixelwise.specs import Facts, Network, Paper, Published, Spec, Stage, TaskName
+from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
 PAPER = Paper(
     title="U-Net: Convolutional networks for biomedical image segmentation",
@@ -57,7 +58,7 @@ class UNetSpec(Spec):
     """Two 3x3 convolutions a level, on the way down and on the way up."""
 
     family: ClassVar[str] = "unet"
-    task: ClassVar[TaskName] = "segmentation"
+    task: ClassVar[NetworkKind] = "segmentation"
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
     """Maps of each level, the bottom last; one level fewer than widths is pooled."""
@@ -151,7 +152,8 @@ class UNet(Network):
             self.extra = self._convolution(channels, spec.extra_width, normalisation="none", bias=True)
             channels = spec.extra_width
         self.out = nn.Conv2d(channels, num_classes, 1)
-        self.stages = tuple(Stage(channels=width, stride=2**level) for level, width in enumerate(spec.widths))
+        rows = list(self._modules)
+        self.stages = tuple(Stage(channels=width, stride=2**n, module=rows[n]) for n, width in enumerate(spec.widths))
         he_normal_(self)
 
     def _contracting(self, level: int, in_channels: int, width: int) -> nn.Sequential:
@@ -250,10 +252,7 @@ class UNet(Network):
         return max(0, side - (2 if self.spec.extra_width else 0))
 
     def _smallest_side(self) -> int:
-        side = 1
-        while self._output_side(side) < 1:
-            side += 1
-        return side
+        return next(side for side in count(1) if self._output_side(side) >= 1)
 
     def _legal_side(self, side: int) -> int:
         smallest, step = self._smallest_side(), 2**self.spec.depth

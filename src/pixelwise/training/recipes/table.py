@@ -1,0 +1,31 @@
+"""The recipes by name."""
+
+from collections.abc import Callable
+from typing import Final
+
+from pixelwise.errors import RecipeError, suggest
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.recipes import general, lenet, resnet, unet
+
+RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
+    "quick": general.quick,
+    "one_epoch": general.one_epoch,
+    "lenet": lenet.lenet,
+    "mlp": lenet.mlp,
+    "resnet_imagenet": resnet.resnet_imagenet,
+    "resnet_cifar": resnet.resnet_cifar,
+    "resnet110_cifar": resnet.resnet110_cifar,
+    "unet": unet.unet,
+}
+
+
+def make_recipe(name: str) -> Recipe:
+    """Return the recipe of that name.
+
+    Raises:
+        RecipeError: there is none (with near misses).
+
+    """
+    if name not in RECIPES:
+        raise RecipeError(f"{name!r} is not a recipe", expected="the name of a recipe", do=suggest(name, RECIPES))
+    return RECIPES[name]()

@@ -1,0 +1,1 @@
+"""The name maps, one file a family."""

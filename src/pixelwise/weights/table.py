@@ -1,0 +1,11 @@
+"""The layouts that each family can read besides its own."""
+
+from typing import Final
+
+from pixelwise.weights.layout import Layout
+from pixelwise.weights.maps import resnet
+
+LAYOUTS: Final[dict[str, tuple[Layout, ...]]] = {
+    "resnet": resnet.LAYOUTS,
+}
+"""By family; the most special layout last."""
