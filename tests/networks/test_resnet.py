@@ -7,7 +7,8 @@ from torch import nn
 
 from pixelwise import analysis, catalogue
 from pixelwise.errors import SpecError
-from pixelwise.networks.classification.resnet import Block, ResNetSpec, ZeroPadShortcut, make_shortcut
+from pixelwise.layers.shortcuts import ZeroPadShortcut
+from pixelwise.networks.classification.resnet import Block, ResNetSpec, make_shortcut
 
 
 def meta_parameters(name: str, **columns: object) -> int:

@@ -9,14 +9,25 @@ from torch import nn
 Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
-def he_normal_(module: nn.Module) -> None:
-    """Draw weights from N(0, 2 / fan_in) and set biases to zero (He et al. 2015, arXiv:1502.01852, equation 10).
+def he_normal_(module: nn.Module, fan: Literal["in", "out"] = "in") -> None:
+    """Draw weights from N(0, 2 / fan) and set biases to zero (He et al. 2015, arXiv:1502.01852, equations 10 and 14).
 
-    ``fan_in`` is the number of inputs of one output unit: "N denotes the number of incoming nodes of one neuron"
-    (Ronneberger et al. 2015, section 3).
+    Args:
+        module: whose convolutions and full connections are drawn.
+        fan: ``in`` divides by the number of inputs of one output unit: "N denotes the number of incoming nodes of one
+            neuron" (Ronneberger et al. 2015, section 3). ``out`` divides by kernel height x width x maps out, as the
+            code published with the residual and densely connected networks does.
+
     """
     for layer in _weighted(module):
-        nn.init.normal_(layer.weight, std=sqrt(2 / fan_in(layer)))
+        nn.init.normal_(layer.weight, std=sqrt(2 / (fan_in(layer) if fan == "in" else fan_out(layer))))
+        _zero_bias(layer)
+
+
+def normal_(module: nn.Module, std: float) -> None:
+    """Draw weights from N(0, std^2) and set biases to zero."""
+    for layer in _weighted(module):
+        nn.init.normal_(layer.weight, std=std)
         _zero_bias(layer)
 
 
@@ -36,6 +47,16 @@ def lecun_uniform_(module: nn.Module) -> None:
             nn.init.uniform_(layer.bias, -bound, bound)
 
 
+def truncated_normal_(module: nn.Module, std: float) -> None:
+    """Draw weights from N(0, ``std`` ** 2), cut off at two standard deviations, and set biases to zero.
+
+    Such are the initial weights of the inception networks' released code. The cut takes 12 % off the deviation.
+    """
+    for layer in _weighted(module):
+        nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
+        _zero_bias(layer)
+
+
 InitialisationName = Literal["lecun", "he", "glorot"]
 INITIALISATIONS: dict[InitialisationName, Callable[[nn.Module], None]] = {
     "lecun": lecun_uniform_,
@@ -50,6 +71,11 @@ def fan_in(layer: Weighted) -> float:
         taps = layer.weight[0, 0].numel() / (layer.stride[0] * layer.stride[1])
         return layer.in_channels // layer.groups * taps
     return layer.weight[0].numel()
+
+
+def fan_out(layer: Weighted) -> float:
+    """Count the outputs that one input unit goes into, as if the stride were 1."""
+    return layer.weight.numel() / (layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels)
 
 
 def _weighted(module: nn.Module) -> Iterator[Weighted]:

@@ -42,6 +42,7 @@ from pixelwise.errors import SpecError
 from pixelwise.layers.convolution import ConvNormAct
 from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.initialisation import he_normal_
+from pixelwise.layers.shortcuts import ZeroPadShortcut
 from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
 PAPER = Paper(
@@ -94,20 +95,6 @@ class ResNetSpec(Spec):
     def build(self, in_channels: int, num_classes: int) -> "ResNet":
         """Make the network; any number of channels and classes is possible."""
         return ResNet(self, in_channels, num_classes)
-
-
-class ZeroPadShortcut(nn.Module):
-    """Option A: every ``stride``-th pixel, with maps of zeros before and behind. No weights."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
-        super().__init__()
-        before = (out_channels - in_channels) // 2
-        self.padding = (0, 0, 0, 0, before, out_channels - in_channels - before)
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, in_channels, H, W) to (N, out_channels, ceil(H / stride), ceil(W / stride))."""
-        return F.pad(x[:, :, :: self.stride, :: self.stride], self.padding)
 
 
 class Block(nn.Module):
