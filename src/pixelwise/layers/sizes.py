@@ -1,4 +1,6 @@
-"""Padding to a multiple and cropping back, so that a network takes every image size without resizing."""
+"""Sizes that networks take: padding to a multiple and cropping back, and the least that layers leave something of."""
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,3 +25,17 @@ def centre_crop(x: Tensor, height: int, width: int) -> Tensor:
     """Keep the middle ``height`` x ``width`` of (N, C, H, W); an odd remainder falls to the bottom and right."""
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
     return x[..., top : top + height, left : left + width]
+
+
+def smallest_side(windows: Sequence[tuple[int, int]], last: int = 1) -> int:
+    """Find the least height or width of which ``last`` pixels are left after unpadded windows.
+
+    Args:
+        windows: (side, step) of convolutions and poolings without padding, in their order. Padded ones that keep the
+            size are left out.
+        last: how many pixels have to be left.
+
+    """
+    for side, step in reversed(windows):
+        last = (last - 1) * step + side
+    return last
