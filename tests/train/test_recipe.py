@@ -10,7 +10,7 @@ from pixelwise.training.recipes import RECIPES, make_recipe
 
 
 def test_a_recipe_stays_small():
-    assert len(dataclasses.fields(Recipe)) <= 20
+    assert len(dataclasses.fields(Recipe)) <= 28
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -54,6 +54,17 @@ def test_override_reads_the_command_lines_text():
     assert (recipe.milestones, recipe.factors) == ((0.5, 0.75), (0.1, 0.01))
 
 
+def test_settings_of_transfer_and_of_the_inception_papers_are_read():
+    recipe = Recipe().override({
+        "optimiser": "rmsprop", "epsilon": "1", "squared_decay": "0.9", "schedule": "exponential", "decay_epochs": "2",
+        "decay_factor": "0.94", "auxiliary_weight": "0.4", "freeze": "stage:2", "unfreeze_epochs": "3",
+        "rate_decay": "0.5",
+    })  # fmt: skip
+    assert (recipe.optimiser, recipe.epsilon, recipe.decay_epochs, recipe.decay_factor) == ("rmsprop", 1.0, 2.0, 0.94)
+    assert (recipe.freeze, recipe.unfreeze_epochs, recipe.rate_decay) == ("stage:2", 3, 0.5)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -63,7 +74,7 @@ def test_override_reads_the_command_lines_text():
         ({"batch_size": "1.5"}, "recipe: batch_size=1.5. Expected a whole number. Correct the value."),
         (
             {"optimiser": "adam"},
-            "recipe: optimiser=adam. Expected one of sgd, nesterov, adamw. Correct the value.",
+            "recipe: optimiser=adam. Expected one of sgd, nesterov, adamw, rmsprop. Correct the value.",
         ),
         ({"learning_rate": "-1"}, "recipe: learning_rate=-1.0. Expected more than 0. Correct the value."),
         ({"learning_rate": "nan"}, "recipe: learning_rate=nan. Expected more than 0. Correct the value."),
@@ -81,6 +92,48 @@ def test_override_reads_the_command_lines_text():
             {"schedule": "one_cycle", "warmup_steps": "5"},
             "recipe: warmup_steps=5. Expected 0: one_cycle warms up. Correct the value.",
         ),
+        (
+            {"epsilon": "1"},
+            "recipe: epsilon=1.0. Expected 1e-08, the default, as only optimiser=rmsprop heeds it. Correct the value.",
+        ),
+        (
+            {"squared_decay": "0.99"},
+            "recipe: squared_decay=0.99. Expected 0.9, the default, as only optimiser=rmsprop heeds it."
+            " Correct the value.",
+        ),
+        ({"optimiser": "rmsprop", "epsilon": "0"}, "recipe: epsilon=0.0. Expected more than 0. Correct the value."),
+        (
+            {"optimiser": "rmsprop", "squared_decay": "1"},
+            "recipe: squared_decay=1.0. Expected from 0 up to but not including 1. Correct the value.",
+        ),
+        (
+            {"schedule": "exponential", "decay_epochs": "2"},
+            "recipe: decay_factor=none. Expected given for schedule=exponential, and for no other. Correct the value.",
+        ),
+        (
+            {"decay_epochs": "2"},
+            "recipe: decay_epochs=2.0. Expected given for schedule=exponential, and for no other. Correct the value.",
+        ),
+        (
+            {"schedule": "exponential", "decay_epochs": "0", "decay_factor": "0.9"},
+            "recipe: decay_epochs=0.0. Expected more than 0. Correct the value.",
+        ),
+        (
+            {"schedule": "exponential", "decay_epochs": "2", "decay_factor": "1"},
+            "recipe: decay_factor=1.0. Expected between 0 and 1. Correct the value.",
+        ),
+        ({"auxiliary_weight": "inf"}, "recipe: auxiliary_weight=inf. Expected 0 or more. Correct the value."),
+        ({"freeze": "all"}, "recipe: freeze=all. Expected none, head, or stage:N with N from 1 on. Correct the value."),
+        (
+            {"freeze": "stage:0"},
+            "recipe: freeze=stage:0. Expected none, head, or stage:N with N from 1 on. Correct the value.",
+        ),
+        ({"unfreeze_epochs": "2"}, "recipe: unfreeze_epochs=2. Expected none where freeze=none. Correct the value."),
+        (
+            {"unfreeze_epochs": "0", "freeze": "head"},
+            "recipe: unfreeze_epochs=0. Expected at least 1. Correct the value.",
+        ),
+        ({"rate_decay": "1.5"}, "recipe: rate_decay=1.5. Expected more than 0 and at most 1. Correct the value."),
         ({"size": "0,5"}, "recipe: size=0,5. Expected at least 1 pixel. Correct the value."),
         ({"size": "64", "resize": "none"}, "recipe: size=64,64. Expected none where resize=none. Correct the value."),
     ],

@@ -4,6 +4,7 @@ Nothing here draws a random number that is not a function of (seed, epoch, posit
 more often than it must. A run that is stopped between any two batches goes on to the same bits.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,6 +136,7 @@ class _Fit:
         return recipe.learning_rate * rate_factor(
             recipe.schedule, self.state.counters.step, self.total_steps,
             warmup_steps=recipe.warmup_steps, milestones=recipe.milestones, factors=recipe.factors,
+            decay_steps=(recipe.decay_epochs or math.inf) * self.plan.steps, decay_factor=recipe.decay_factor or 1.0,
         )  # fmt: skip
 
     def finish_epoch(self) -> None:

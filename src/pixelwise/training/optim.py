@@ -1,4 +1,4 @@
-"""Optimisers from a recipe, with one fused kernel per step."""
+"""Optimisers from a recipe, and their state by parameter names."""
 
 from collections.abc import Iterable
 
@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from pixelwise.training.recipe import Recipe
+from pixelwise.training.rmsprop import RMSProp
 
 _ADAM_SECOND_BETA = 0.999
 _FUSED_DEVICES = frozenset({"cpu", "cuda", "mps"})
@@ -15,27 +16,29 @@ _FUSED_DEVICES = frozenset({"cpu", "cuda", "mps"})
 def make_optimiser(recipe: Recipe, network: nn.Module) -> Optimizer:
     """Return the recipe's optimiser over a network that already lies on its device.
 
-    SGD decays every parameter, as the papers do; AdamW spares biases and normalisation (one-dimensional parameters).
+    SGD decays every parameter, as the papers do; AdamW and RMSProp spare biases and normalisation (one-dimensional
+    parameters).
     """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     is_fused = all(parameter.device.type in _FUSED_DEVICES for parameter in parameters)
-    if recipe.optimiser == "adamw":
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        betas = (recipe.momentum, _ADAM_SECOND_BETA)
-        return AdamW(
-            [group for group in groups if group["params"]], lr=recipe.learning_rate, betas=betas, fused=is_fused
+    rate, momentum = recipe.learning_rate, recipe.momentum
+    if recipe.optimiser in ("sgd", "nesterov"):
+        return SGD(
+            parameters,
+            lr=rate,
+            momentum=momentum,
+            nesterov=recipe.optimiser == "nesterov",
+            weight_decay=recipe.weight_decay,
+            fused=is_fused,
         )
-    return SGD(
-        parameters,
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=recipe.optimiser == "nesterov",
-        weight_decay=recipe.weight_decay,
-        fused=is_fused,
-    )
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimiser == "rmsprop":
+        return RMSProp(groups, lr=rate, momentum=momentum, squared_decay=recipe.squared_decay, epsilon=recipe.epsilon)
+    return AdamW(groups, lr=rate, betas=(momentum, _ADAM_SECOND_BETA), fused=is_fused)
 
 
 def set_rate(optimiser: Optimizer, rate: float) -> None:

@@ -1,20 +1,26 @@
 """A recipe: how a network is trained, as frozen data. What the machine decides (device, workers) is not part of it."""
 
 import dataclasses
+import math
+import re
 import typing
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pixelwise.errors import RecipeError, suggest
 from pixelwise.training.schedule import ScheduleName
 from pixelwise.values import coerce, describe_type, readings
 
-OptimiserName = Literal["sgd", "nesterov", "adamw"]
+OptimiserName = Literal["sgd", "nesterov", "adamw", "rmsprop"]
 ResizeName = Literal["auto", "none", "stretch", "crop", "pad"]
 
 AUTO = "auto"
+NOTHING_FROZEN: Final = "none"
+ALL_STAGES_FROZEN: Final = "head"
+STAGES_FROZEN: Final = re.compile(r"stage:([1-9]\d*)")
 _PAIRS = ("size", "crop")
+_SQUARED_DECAY, _EPSILON = 0.9, 1e-8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,14 +42,23 @@ class Recipe:
     learning_rate: float = 1e-3
     """The highest rate of the schedule."""
     momentum: float = 0.9
-    """SGD's momentum; AdamW's first beta."""
+    """SGD's and RMSProp's momentum; AdamW's first beta."""
+    squared_decay: float = _SQUARED_DECAY
+    """For ``rmsprop``: decay of the running mean of squared gradients."""
+    epsilon: float = _EPSILON
+    """For ``rmsprop``: added to that mean, inside the square root."""
     weight_decay: float = 0.0
-    """SGD: L2 on all parameters, as in the papers. AdamW: decoupled, on weights of two or more dimensions only."""
+    """SGD: L2 on all parameters, as in the papers. RMSProp: L2 on weights of two or more dimensions only, as in
+    TensorFlow's code for the Inception networks. AdamW: decoupled, on weights of two or more dimensions only."""
     schedule: ScheduleName = "cosine"
     milestones: tuple[float, ...] = ()
     """For ``step``: the fractions of the run at which the rate changes, rising."""
     factors: tuple[float, ...] = ()
     """For ``step``: what the learning rate is multiplied by from each milestone on (not multiplied up)."""
+    decay_epochs: float | None = None
+    """For ``exponential``: epochs from one change of the rate to the next."""
+    decay_factor: float | None = None
+    """For ``exponential``: what the rate is multiplied by at each change."""
     warmup_steps: int = 0
     """Optimiser steps of linear rise before the schedule."""
     clip_norm: float | None = None
@@ -55,6 +70,8 @@ class Recipe:
     loss: str = ""
     """A sum such as ``ce+dice``; empty = the task's default."""
     label_smoothing: float = 0.0
+    auxiliary_weight: float = 0.3
+    """Factor of the loss of each auxiliary head, in networks that have them."""
     augment: str = AUTO
     """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "digits" below 33 px."""
     size: tuple[int, int] | None = None
@@ -66,27 +83,65 @@ class Recipe:
     crop: tuple[int, int] | None = None
     """Height and width of random training crops; None = whole pictures, or for masks on pictures of unequal size or
     more than 512 x 512 pixels: 256 x 256, or the smallest sides where these are smaller."""
+    freeze: str = NOTHING_FROZEN
+    """What does not learn: ``none``; ``head``: everything before the head, so that only the head learns; ``stage:N``:
+    the first N stages. See :mod:`pixelwise.training.parts`."""
+    unfreeze_epochs: int | None = None
+    """Let one more stage learn every so many epochs, from the head down; None = what is frozen stays so."""
+    rate_decay: float = 1.0
+    """Factor on the rate from each stage to the one before it: the head learns with the full rate, the last stage with
+    ``rate_decay`` times it, and so on down (Howard and Ruder 2018, arXiv 1801.06146, section 3.2: 1 / 2.6)."""
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        self._check_optimiser()
+        self._check_schedule()
+        self._check_freezing()
+
+    def _check_numbers(self) -> None:
         for name, least in (("batch_size", 1), ("accumulate", 1), ("epochs", 1), ("patience", 1), ("warmup_steps", 0)):
             self._require(name, getattr(self, name) is None or getattr(self, name) >= least, f"at least {least}")
         self._require("learning_rate", self.learning_rate > 0, "more than 0")
-        self._require("momentum", 0 <= self.momentum < 1, "from 0 up to but not including 1")
-        self._require("momentum", self.optimiser != "nesterov" or self.momentum > 0, "more than 0 for nesterov")
         self._require("weight_decay", self.weight_decay >= 0, "0 or more")
         self._require("clip_norm", self.clip_norm is None or self.clip_norm > 0, "more than 0, or none")
         self._require("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "between 0 and 1, or none")
         self._require("label_smoothing", 0 <= self.label_smoothing < 1, "from 0 up to but not including 1")
+        self._require("auxiliary_weight", 0 <= self.auxiliary_weight < math.inf, "0 or more")
         for name in _PAIRS:
             self._require(name, getattr(self, name) is None or min(getattr(self, name)) >= 1, "at least 1 pixel")
         self._require("size", self.size is None or self.resize != "none", "none where resize=none")
+
+    def _check_optimiser(self) -> None:
+        self._require("momentum", 0 <= self.momentum < 1, "from 0 up to but not including 1")
+        self._require("momentum", self.optimiser != "nesterov" or self.momentum > 0, "more than 0 for nesterov")
+        if self.optimiser == "rmsprop":
+            self._require("squared_decay", 0 <= self.squared_decay < 1, "from 0 up to but not including 1")
+            self._require("epsilon", 0 < self.epsilon < math.inf, "more than 0")
+        for name, default in (("squared_decay", _SQUARED_DECAY), ("epsilon", _EPSILON)):
+            is_right = self.optimiser == "rmsprop" or getattr(self, name) == default
+            self._require(name, is_right, f"{default:g}, the default, as only optimiser=rmsprop heeds it")
+
+    def _check_schedule(self) -> None:
         rising = list(self.milestones) == sorted(set(self.milestones))
         within = all(0 <= milestone < 1 for milestone in self.milestones)
         self._require("milestones", rising and within, "rising fractions of the run, from 0 up to but not including 1")
         self._require("factors", len(self.factors) == len(self.milestones), "one number for each milestone")
-        is_stepped = self.schedule == "step"
+        is_stepped, is_exponential = self.schedule == "step", self.schedule == "exponential"
         self._require("milestones", bool(self.milestones) is is_stepped, "given for schedule=step, and for no other")
+        for name, value in (("decay_epochs", self.decay_epochs), ("decay_factor", self.decay_factor)):
+            is_right = (value is not None) is is_exponential
+            self._require(name, is_right, "given for schedule=exponential, and for no other")
+        self._require("decay_epochs", self.decay_epochs is None or self.decay_epochs > 0, "more than 0")
+        self._require("decay_factor", self.decay_factor is None or 0 < self.decay_factor < 1, "between 0 and 1")
         self._require("warmup_steps", not (self.warmup_steps and self.schedule == "one_cycle"), "0: one_cycle warms up")
+
+    def _check_freezing(self) -> None:
+        is_known = self.freeze in (NOTHING_FROZEN, ALL_STAGES_FROZEN) or STAGES_FROZEN.fullmatch(self.freeze)
+        self._require("freeze", bool(is_known), "none, head, or stage:N with N from 1 on")
+        if self.unfreeze_epochs is not None:
+            self._require("unfreeze_epochs", self.unfreeze_epochs >= 1, "at least 1")
+            self._require("unfreeze_epochs", self.freeze != NOTHING_FROZEN, "none where freeze=none")
+        self._require("rate_decay", 0 < self.rate_decay <= 1, "more than 0 and at most 1")
 
     def _require(self, name: str, is_right: bool, expected: str) -> None:
         if not is_right:

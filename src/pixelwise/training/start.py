@@ -190,6 +190,7 @@ def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights)
         loss=recipe.loss,
         class_weights=None if weights is None else tuple(weights),
         label_smoothing=recipe.label_smoothing,
+        auxiliary_weight=recipe.auxiliary_weight,
     )
 
 
@@ -217,7 +218,8 @@ def balanced_weights(manifest: Manifest) -> tuple[float, ...]:
 
 def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, int], device: torch.device) -> Recipe:
     """Split the recipe's batch into parts that fit into the device's memory; the gradient's batch stays as large."""
-    optimiser: Literal["sgd", "adamw"] = "adamw" if recipe.optimiser == "adamw" else "sgd"
+    has_two_moments = recipe.optimiser in ("adamw", "rmsprop")
+    optimiser: Literal["sgd", "adamw"] = "adamw" if has_two_moments else "sgd"
     fitting = suggest_batch_size(network, (network.in_channels, *found), free_memory_bytes(device), optimiser=optimiser)
     if fitting >= recipe.batch_size:
         return recipe
