@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 
-from pixelwise import catalogue, demo
+from pixelwise import demo
 from pixelwise.cli.demo import _show
 from pixelwise.cli.scores import print_scores
 from pixelwise.errors import OutputError
@@ -107,25 +107,6 @@ def test_events_for_tensorboard(pixelwise, trained, tmp_path):
     done = pixelwise("report", trained / "classes", "--out", tmp_path / "p.html", "--tensorboard", tmp_path / "events")
     assert done.code == 0
     assert list((tmp_path / "events").iterdir())
-
-
-def test_networks_as_list_as_json_and_one_by_one(pixelwise):
-    listed = pixelwise("nets", "--task", "segmentation")
-    assert listed.code == 0
-    assert "unet16" in listed.out
-    assert "resnet18" not in listed.out
-    rows = json.loads(pixelwise("nets", "--json").out)
-    assert [row["name"] for row in rows] == list(catalogue.names())
-    one = pixelwise("nets", "lenet5_relu")
-    assert "61,706" in one.out
-    assert json.loads(pixelwise("nets", "lenet5_relu", "--json").out)["name"] == "lenet5_relu"
-    assert "| family" in pixelwise("nets", "--markdown").out.lower()
-    assert pixelwise("nets", "lenet6").code == 2
-
-
-def test_every_network_of_a_family_can_be_shown(pixelwise):
-    for name in ("lenet5", "mlp_784_300_10", "resnet18", "unet"):
-        assert pixelwise("nets", name).code == 0
 
 
 TINY = demo.DemoSize(train_pictures=60, test_pictures=30, fashion_epochs=1, nuclei_epochs=1)

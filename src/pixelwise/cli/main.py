@@ -15,6 +15,7 @@ from pixelwise.cli.nets import nets
 from pixelwise.cli.output import SIGPIPE, complain, guarded_output
 from pixelwise.cli.results import evaluate, predict, report
 from pixelwise.cli.training import resume, train
+from pixelwise.cli.weights import weights
 from pixelwise.errors import Interrupted, PixelwiseError
 from pixelwise.runtime import spin_briefly
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, check, train, resume, evaluate, predict, report, nets):
+for command in (demo, check, train, resume, evaluate, predict, report, nets, weights):
     app.command()(command)
 
 

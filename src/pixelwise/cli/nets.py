@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from pixelwise.cli.nets_list import SortKey, Wanted, print_list
+
 if TYPE_CHECKING:
     from pixelwise.specs import Spec
 
@@ -14,6 +16,12 @@ def nets(
     task: Annotated[
         Literal["classification", "segmentation"] | None, typer.Option(help="Only networks for this task.")
     ] = None,
+    family: Annotated[str | None, typer.Option(help="Only one family, such as resnet.")] = None,
+    year: Annotated[str | None, typer.Option(metavar="YEAR[-YEAR]", help="Only papers of these years.")] = None,
+    max_params: Annotated[str | None, typer.Option(metavar="N", help="Only up to so many parameters (25M).")] = None,
+    max_macs: Annotated[str | None, typer.Option(metavar="N", help="Only up to so many multiply-adds (4G).")] = None,
+    sort: Annotated[SortKey, typer.Option(help="Order; family is that of the catalogue.")] = "family",
+    descending: Annotated[bool, typer.Option("--descending", help="Largest first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the README's table, a row for each family.")
@@ -25,40 +33,21 @@ def nets(
     if markdown:
         typer.echo(family_table())
     elif name is None:
-        specs = [catalogue.spec(known) for known in catalogue.names()]
-        _print_list([spec for spec in specs if task in (None, spec.task)], as_json)
+        wanted = Wanted(task=task, family=family, years=year, max_parameters=max_params, max_macs=max_macs)
+        print_list(wanted, sort=sort, descending=descending, as_json=as_json)
     else:
         _print_one(catalogue.spec(name), as_json)
 
 
-def _print_list(specs: "list[Spec]", as_json: bool) -> None:
-    headers = ("name", "task", "year", "input", "parameters", "MACs")
-    rows = [
-        (
-            spec.name,
-            spec.task,
-            str(spec.facts.paper.year),
-            "x".join(map(str, spec.facts.input_size)),
-            spec.facts.params,
-            spec.facts.macs,
-        )
-        for spec in specs
-        if spec.facts
-    ]
-    if as_json:
-        typer.echo(json.dumps([dict(zip(headers, row, strict=True)) for row in rows], indent=1))
-        return
-    from pixelwise.cli.tables import print_table
-
-    print_table(headers, rows)
-
-
 def _print_one(spec: "Spec", as_json: bool) -> None:
+    import torch
+
     from pixelwise.analysis.layers import layer_table
 
     facts = spec.facts
     assert facts is not None, "every row of the catalogue has facts"
-    network = spec.build(facts.input_size[0], facts.num_classes)
+    with torch.device("meta"):
+        network = spec.build(facts.input_size[0], facts.num_classes)
     table = layer_table(network, facts.input_size)
     if as_json:
         content = {

@@ -14,6 +14,8 @@ from pixelwise.errors import WeightsError
 from pixelwise.storage.arrays import read_tensors
 
 TORCH_SUFFIXES = (".pth", ".pt", ".th")
+_WRAPPERS = ("state_dict", "model")
+"""Keys under which checkpoints of training programs keep the weights."""
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 
 
@@ -33,8 +35,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             do="Rename it if it is one",
         )
     content = _load_torch(path)
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
+    for key in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
     if not isinstance(content, dict) or not content:
         raise WeightsError(
             f"{path} holds {type(content).__name__}, no weights", expected="tensors by name", do=_CONVERT
