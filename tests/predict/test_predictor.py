@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-import pixelwise.predict.predictor as predictor_module
+import pixelwise.predict.member as member_module
 from pixelwise.data.writing import write_png, write_tiff
 from pixelwise.errors import DeviceError, ImageError, SpecError, UsageError, WeightsError
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction
@@ -98,7 +98,7 @@ def test_batches_and_order_do_not_change_the_answers(make, monkeypatch):
         assert len(many) == len(images)
         for one, other in zip(single, many, strict=True):
             assert np.allclose(one.probabilities, other.probabilities, atol=1e-6)
-    monkeypatch.setattr(predictor_module, "BATCH_PIXELS", 24 * 24 + 1)
+    monkeypatch.setattr(member_module, "BATCH_PIXELS", 24 * 24 + 1)
     many = list(Predictor(make(), batch_size=100).predict_many(images, probabilities=True))
     for one, other in zip(single, many, strict=True):
         assert np.allclose(one.probabilities, other.probabilities, atol=1e-6)

@@ -1,41 +1,35 @@
-"""From pictures to predictions, along the path that training took.
+"""Load a model, or several, and turn pictures into predictions, along the path that training took.
 
 A picture is converted to the model's channels, resized by the model's policy, scaled by its range, mean and standard
-deviation, and goes through the network in evaluation mode. Probabilities, never labels, are brought back to the size
-of the picture before the most probable class of each pixel is taken.
+deviation, and goes through the network in evaluation mode. A test protocol shows the network more views of the picture
+than that one. Probabilities, never labels, are averaged over views and models, and brought back to the size of the
+picture before the most probable class of each pixel is taken.
 
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
+from typing import Protocol as Interface
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelwise.data.images import read_image
-from pixelwise.data.masks import IGNORE
-from pixelwise.errors import ImageError, PixelwiseError, UsageError
-from pixelwise.metrics import predicted_classes
-from pixelwise.predict.admission import admit
-from pixelwise.predict.placement import place
-from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
-from pixelwise.runs.device import choose_device
+from pixelwise.errors import PixelwiseError, UsageError
+from pixelwise.predict.answers import in_the_picture, make_prediction
+from pixelwise.predict.ensemble import average, match_classes
+from pixelwise.predict.member import Answer, Member, Stream
+from pixelwise.predict.prediction import Prediction
+from pixelwise.predict.protocols import CENTRE, Protocol
 from pixelwise.runs.model import Model, load_model
-from pixelwise.specs import Network
-
-BATCH_PIXELS = 2**20
-"""Most pixels of one batch: larger pictures go through the network in smaller batches, down to one."""
-
-_SEEN = 0.5  # sum of the probabilities: 1 within what the network saw, 0 where the picture was cut off
 
 Picture = str | Path | NDArray[Any]
 
 
-class Source(Protocol):
+class Source(Interface):
     """A picture that is read when its turn comes."""
 
     @property
@@ -61,53 +55,67 @@ class _Given:
         return read_image(Path(self.picture), frame=self.frame)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A picture that is ready for the network, and what it takes to come back from it."""
-
-    name: str
-    pixels: NDArray[Any]
-    """(h, w, C), raw values, with its mirrored border."""
-    size: tuple[int, int]
-    """Height and width as the network's answer has them."""
-    start: tuple[int, int]
-    original: tuple[int, int]
-    notes: tuple[str, ...]
-
-
 class Predictor:
-    """A model ready to predict.
+    """A model ready to predict, or several whose probabilities are averaged.
 
     Args:
         model: the network with its task and preprocessing. Its network is moved to ``device``.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-        batch_size: most pictures of one batch; pictures share a batch only where they have the same size.
+        batch_size: most views of pictures in one batch; they share a batch only where they have the same size.
+        protocol: which views of a picture the networks are shown.
+        ensemble: further models of the same task and classes.
 
     Raises:
-        UsageError: a batch size below 1.
+        UsageError: a batch size below 1; a protocol that the task cannot be tested with; models that do not agree.
         DeviceError: the device is not there.
 
     """
 
-    def __init__(self, model: Model, device: str = "cpu", batch_size: int = 16) -> None:
+    def __init__(
+        self,
+        model: Model,
+        device: str = "cpu",
+        batch_size: int = 16,
+        *,
+        protocol: Protocol = CENTRE,
+        ensemble: Sequence[Model] = (),
+    ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size={batch_size}", expected="at least 1", do="Correct the number")
-        self.model, self.batch_size = model, batch_size
-        self._device = choose_device(device)
-        self._network: Network = model.network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self._is_segmentation = model.task.name == "segmentation"
+        self.model, self.models, self.batch_size, self.protocol = model, (model, *ensemble), batch_size, protocol
+        self._orders = match_classes(self.models)
+        self._members = [Member(one, device, batch_size, protocol) for one in self.models]
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "auto", batch_size: int = 16) -> "Predictor":
-        """Load a run's model, or a model folder, to "auto" (a GPU where there is one), "cpu", "cuda:N" or "mps".
+    def load(
+        cls,
+        path: str | Path | Sequence[str | Path],
+        device: str = "auto",
+        batch_size: int = 16,
+        *,
+        protocol: str | Protocol = CENTRE,
+    ) -> "Predictor":
+        """Load a run's model, or a model folder, or several of them as an ensemble.
+
+        Args:
+            path: a run or a model folder; of several the probabilities are averaged.
+            device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
+            batch_size: see :class:`Predictor`.
+            protocol: such as "10-crop"; see :mod:`pixelwise.predict.protocols`.
 
         Raises:
             RunError: there is none, or its record is damaged.
             WeightsError: its weights cannot be used.
+            UsageError: no path; an unknown protocol, or one that the task cannot be tested with; models that differ.
             DeviceError: the device is not there.
 
         """
-        return cls(load_model(Path(path), device), device, batch_size)
+        paths = [path] if isinstance(path, (str, Path)) else list(path)
+        if not paths:
+            raise UsageError("No run to load", expected="one or more", do="Name the runs")
+        settled = Protocol.parse(protocol) if isinstance(protocol, str) else protocol
+        model, *ensemble = (load_model(Path(one), device) for one in paths)
+        return cls(model, device, batch_size, protocol=settled, ensemble=ensemble)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -145,27 +153,37 @@ class Predictor:
     def attempt_many(
         self, sources: Iterable[Source], *, probabilities: bool = False
     ) -> Iterator[Prediction | PixelwiseError]:
-        """Predict in batches, in order; a picture that cannot be predicted gives its error in its place."""
-        batch: list[_Prepared | PixelwiseError] = []
-        pixels = 0
+        """Predict in batches, in order; a picture that cannot be predicted gives its error in its place.
+
+        Each picture is read once, whatever the number of views and models.
+        """
+        streams = [Stream(member) for member in self._members]
         for source in sources:
-            prepared = self._attempt_prepare(source)
-            batch.append(prepared)
-            pixels += 0 if isinstance(prepared, PixelwiseError) else _count_pixels(prepared)
-            if len(batch) == self.batch_size or pixels >= BATCH_PIXELS:
-                yield from self._predict_batch(batch, keep=probabilities)
-                batch, pixels = [], 0
-        yield from self._predict_batch(batch, keep=probabilities)
+            image = _attempt_read(source)
+            for stream in streams:
+                stream.add(source.name, image)
+            yield from self._ready(streams, keep=probabilities)
+        for stream in streams:
+            stream.run()
+        yield from self._ready(streams, keep=probabilities)
 
     def logits(self, image: Picture, *, frame: int | None = None) -> Tensor:
         """Return the network's answer: (outputs,), or (outputs, h, w) in the size after the resize policy.
 
         Raises:
             ImageError, SpecError: as :meth:`predict`.
+            UsageError: there are several models or views, whose probabilities are averaged instead.
 
         """
-        prepared = self._prepare(_Given(image, frame))
-        return self._cut(self._forward([prepared], lambda logits: logits)[0], prepared)
+        if len(self._members) > 1 or self.protocol != CENTRE:
+            raise UsageError(
+                f"Logits of {len(self._members)} models with the protocol {self.protocol}",
+                expected="one model with the protocol centre: of several answers the probabilities are averaged",
+                do="Load one run without a protocol, or ask for probabilities",
+            )
+        given = _Given(image, frame)
+        _, shots = self._members[0].begin(given.name, given.read())
+        return self._members[0].logits(next(shots))
 
     def probabilities(self, image: Picture, *, frame: int | None = None) -> NDArray[np.float32]:
         """Return the probability of each class: (K,), or (K, H, W) in the size of the picture.
@@ -178,94 +196,26 @@ class Predictor:
         assert outcome.probabilities is not None  # it was asked for
         return outcome.probabilities
 
-    def _attempt_prepare(self, source: Source) -> _Prepared | PixelwiseError:
-        try:
-            return self._prepare(source)
-        except PixelwiseError as error:
-            return error
+    def _ready(self, streams: Sequence[Stream], *, keep: bool) -> Iterator[Prediction | PixelwiseError]:
+        """Yield the pictures, in order, to which every model has an answer."""
+        while all(stream.has_answer for stream in streams):
+            yield self._combine([stream.take() for stream in streams], keep=keep)
 
-    def _prepare(self, source: Source) -> _Prepared:
-        preprocess, network = self.model.preprocess, self._network
-        picture, notes = admit(source.read(), preprocess, source.name)
-        original = picture.shape[:2]
-        pixels = preprocess.spatial(picture)
-        size, start = pixels.shape[:2], (0, 0)
-        if self._is_segmentation:
-            placement = place(network, *size)
-            pixels, start = placement.surround(pixels), placement.start
-        network.check_size(*pixels.shape[:2])
-        return _Prepared(source.name, pixels, size, start, original, notes)
-
-    def _predict_batch(
-        self, batch: Sequence[_Prepared | PixelwiseError], *, keep: bool
-    ) -> Iterator[Prediction | PixelwiseError]:
-        outcomes: dict[int, Prediction | PixelwiseError] = {}
-        alike: dict[tuple[object, ...], list[int]] = {}
-        for position, entry in enumerate(batch):
-            if isinstance(entry, PixelwiseError):
-                outcomes[position] = entry
-            else:
-                alike.setdefault((entry.pixels.shape, entry.pixels.dtype), []).append(position)
-        for positions in alike.values():
-            group = [entry for entry in (batch[position] for position in positions) if isinstance(entry, _Prepared)]
-            outcomes.update(zip(positions, self._predict_alike(group, keep=keep), strict=True))
-        yield from (outcomes[position] for position in range(len(batch)))
-
-    def _predict_alike(self, group: Sequence[_Prepared], *, keep: bool) -> list[Prediction | PixelwiseError]:
-        """Predict pictures of one size; where memory runs out, in halves of the batch."""
-        try:
-            scores = self._forward(group, self.model.task.probabilities)
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            scores = None  # leave the handler first: its traceback holds on to the memory that is missing
-        if scores is not None:
-            return [self._finish(entry, values, keep=keep) for entry, values in zip(group, scores, strict=True)]
-        if len(group) == 1:
-            height, width = group[0].pixels.shape[:2]
-            return [
-                ImageError(
-                    f"{group[0].name}: there is not enough memory to predict {height} x {width} pixels at once",
-                    do="Cut the picture into smaller ones",
-                )
-            ]
-        half = len(group) // 2
-        return self._predict_alike(group[:half], keep=keep) + self._predict_alike(group[half:], keep=keep)
-
-    def _forward(self, group: Sequence[_Prepared], finish: Callable[[Tensor], Tensor]) -> Tensor:
-        stacked = np.stack([entry.pixels for entry in group])
-        with torch.inference_mode():
-            batch = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2)
-            return finish(self._network(self.model.preprocess.normalise(batch)).float()).cpu()
-
-    def _cut(self, values: Tensor, entry: _Prepared) -> Tensor:
-        if not self._is_segmentation:
-            return values
-        (top, left), (height, width) = entry.start, entry.size
-        return values[:, top : top + height, left : left + width]
-
-    def _finish(self, entry: _Prepared, scores: Tensor, *, keep: bool) -> Prediction | PixelwiseError:
-        values = self._cut(scores, entry).numpy()
-        if not np.isfinite(values).all():
-            return ImageError(
-                f"{entry.name}: the network's answer holds NaN or infinity",
-                expected="finite numbers",
-                do="Look at the picture's values, and at the model's scores",
-            )
-        if not self._is_segmentation:
-            return ClassPrediction(self.classes, np.ascontiguousarray(values), entry.notes)
-        restored = self.model.preprocess.restore_size(values, *entry.original)
-        label_map = predicted_classes(torch.from_numpy(restored)[None])[0].numpy()
-        if self.model.preprocess.resize == "crop":
-            label_map[restored.sum(0) < _SEEN] = IGNORE
-        return MaskPrediction(self.classes, label_map, restored if keep else None, entry.notes)
+    def _combine(self, answers: Sequence[Answer], *, keep: bool) -> Prediction | PixelwiseError:
+        restored = []
+        for member, answer in zip(self._members, answers, strict=True):
+            values = member.finished(answer)
+            if isinstance(values, PixelwiseError):
+                return values
+            restored.append(in_the_picture(member.model.task, member.model.preprocess, values, answer.original))
+        combined = restored[0] if len(restored) == 1 else average(restored, self._orders)
+        notes = dict.fromkeys(note for answer in answers for note in answer.notes)
+        is_cut_off = any(model.preprocess.resize == "crop" for model in self.models)
+        return make_prediction(self.model.task, combined, tuple(notes), is_cut_off=is_cut_off, keep=keep)
 
 
-def _count_pixels(entry: _Prepared) -> int:
-    return entry.pixels.shape[0] * entry.pixels.shape[1]
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    return "DefaultCPUAllocator" in str(error) or "out of memory" in str(error)
+def _attempt_read(source: Source) -> NDArray[Any] | PixelwiseError:
+    try:
+        return source.read()
+    except PixelwiseError as error:
+        return error

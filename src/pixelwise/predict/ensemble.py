@@ -1,0 +1,61 @@
+"""Several models as one: their probabilities are averaged (Krizhevsky et al. 2012, section 6; checked by name).
+
+The answer has the class table of the first model. Each model keeps its own preprocessing; only the task and the names
+of the classes have to agree.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.errors import UsageError
+from pixelwise.predict.answers import SEEN
+from pixelwise.runs.model import Model
+
+Order = NDArray[np.int64]
+
+_SHOWN = 8
+
+
+def match_classes(models: Sequence[Model]) -> list[Order]:
+    """Return for each model the index in its class table of each class of the first one, (K,).
+
+    Raises:
+        UsageError: the models differ in their task or in their classes.
+
+    """
+    first, orders = models[0].task, []
+    for number, model in enumerate(models, start=1):
+        task = model.task
+        if task.name != first.name:
+            raise UsageError(
+                f"Model {number} of the ensemble is for {task.name}",
+                expected=f"{first.name}, as the first",
+                do="Average models of one task",
+            )
+        differing = sorted(set(first.classes) ^ set(task.classes))
+        if differing:
+            rest = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+            raise UsageError(
+                f"Model {number} of the ensemble has other classes than the first: only one of them has "
+                f"{', '.join(differing[:_SHOWN])}{rest}",
+                expected="the same classes, in any order",
+                do="Average models that were trained for the same classes",
+            )
+        orders.append(np.array([task.classes.index(name) for name in first.classes], dtype=np.int64))
+    return orders
+
+
+def average(values: Sequence[NDArray[np.float32]], orders: Sequence[Order]) -> NDArray[np.float32]:
+    """Return the mean of the probabilities (K,) or (K, H, W) of several models, in the first one's class order.
+
+    Where a model's preprocessing has cut a pixel off, the mean is that of the others.
+    """
+    total = np.zeros(values[0].shape, np.float64)  # sums of float32 are exact in it, so that their order does not count
+    for one, order in zip(values, orders, strict=True):
+        total += one[order]
+    if total.ndim == 1:
+        return (total / len(values)).astype(np.float32)
+    seen = total.sum(0)
+    return np.divide(total, seen, out=np.zeros_like(total), where=seen >= SEEN).astype(np.float32)

@@ -1,0 +1,245 @@
+"""One model under a test protocol: pictures in, averaged probabilities out, in batches of views.
+
+The views of a picture, however many they are, join those of the pictures before and after it in batches of bounded
+size; views of one size go through the network together.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixelwise.errors import ImageError, PixelwiseError
+from pixelwise.predict.admission import admit
+from pixelwise.predict.placement import place
+from pixelwise.predict.protocols import Protocol
+from pixelwise.predict.views import View, plan, show
+from pixelwise.runs.device import choose_device
+from pixelwise.runs.model import Model
+from pixelwise.specs import Network
+
+BATCH_PIXELS = 2**20
+"""Most pixels of one batch: larger pictures go through the network in smaller batches, down to one."""
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """What one model says of one picture, complete once no view is missing."""
+
+    name: str
+    original: tuple[int, int] = (0, 0)
+    """Height and width of the picture."""
+    notes: tuple[str, ...] = ()
+    missing: int = 0
+    """Views whose share is not there yet."""
+    values: NDArray[np.float32] | None = None
+    """Weighted sum over the views: (outputs,), or (outputs, h, w) at the network's size."""
+    error: PixelwiseError | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.missing == 0 or self.error is not None
+
+    def add(self, values: NDArray[np.float32], weight: float) -> None:
+        """Count the share of one view."""
+        share = values if weight == 1 else values * np.float32(weight)
+        self.values = share if self.values is None else self.values + share
+        self.missing -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A view that is ready for the network, and what its values count for."""
+
+    answer: Answer
+    pixels: NDArray[Any]
+    """(h, w, C), raw values, mirrored where the view is, with the border that the network needs."""
+    weight: float
+    is_mirrored: bool
+    is_dense: bool
+    start: tuple[int, int]
+    """Row and column of the network's answer that belong to the view's first pixel."""
+    size: tuple[int, int]
+    """Height and width of the view."""
+
+
+class Member:
+    """A model on its device, with its protocol.
+
+    Raises:
+        UsageError: the model's task cannot be tested so, or its input is larger than a crop's picture.
+        DeviceError: the device is not there.
+
+    """
+
+    def __init__(self, model: Model, device: str, batch_size: int, protocol: Protocol) -> None:
+        protocol.check_task(model.task.name)
+        if model.preprocess.size is not None:
+            plan(protocol, model.preprocess, *model.preprocess.size)  # refuses what fits no picture before any is read
+        self.model, self.protocol, self.batch_size = model, protocol, batch_size
+        self.is_spatial = model.spec.task == "segmentation"
+        self._device = choose_device(device)
+        self._network: Network = model.network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def begin(self, name: str, image: NDArray[Any]) -> tuple[Answer, Iterator[Shot]]:
+        """Admit a picture; return its empty answer, and its views, which are cut when their turn comes.
+
+        Raises:
+            ImageError, UsageError: the picture is not of the model's kind, or the protocol does not fit it.
+
+        """
+        picture, notes = admit(image, self.model.preprocess, name)
+        height, width = picture.shape[:2]
+        views = plan(self.protocol, self.model.preprocess, height, width)
+        answer = Answer(name, (height, width), notes, missing=len(views) * (1 + self.protocol.flip))
+        return answer, self._shots(answer, picture, views)
+
+    def finished(self, answer: Answer) -> NDArray[np.float32] | PixelwiseError:
+        """Return a complete answer's probabilities: (K,), or (K, h, w) at the network's size; or why there are none."""
+        if answer.error is not None:
+            return answer.error
+        assert answer.values is not None  # it is complete
+        values = answer.values
+        if self.protocol.average == "logits":
+            values = self.model.task.probabilities(torch.from_numpy(values)[None])[0].numpy()
+        if np.isfinite(values).all():
+            return np.ascontiguousarray(values)
+        return ImageError(
+            f"{answer.name}: the network's answer holds NaN or infinity",
+            expected="finite numbers",
+            do="Look at the picture's values, and at the model's scores",
+        )
+
+    def logits(self, shot: Shot) -> Tensor:
+        """Return what the network says to one view: (outputs,), or (outputs, h, w)."""
+        return torch.from_numpy(_own_part(self._forward([shot], lambda logits: logits)[0], shot, self.is_spatial))
+
+    def run(self, batch: Sequence[Shot]) -> None:
+        """Send views through the network, those of one size together, and hand their answers over."""
+        alike: dict[tuple[object, ...], list[Shot]] = {}
+        for shot in batch:
+            alike.setdefault((shot.pixels.shape, shot.pixels.dtype, shot.is_dense), []).append(shot)
+        for group in alike.values():
+            self._run_alike(group)
+
+    def _shots(self, answer: Answer, picture: NDArray[Any], views: dict[View, float]) -> Iterator[Shot]:
+        weight_of_one = 0.5 if self.protocol.flip else 1.0
+        for view, pixels in show(picture, self.model.preprocess, views):
+            for is_mirrored in (False, True)[: 1 + self.protocol.flip]:
+                looked_at = pixels[:, ::-1] if is_mirrored else pixels
+                size, start = pixels.shape[:2], (0, 0)
+                if self.is_spatial:
+                    placement = place(self._network, *size)
+                    looked_at, start = placement.surround(looked_at), placement.start
+                if not view.is_dense:
+                    self._network.check_size(*looked_at.shape[:2])
+                weight = views[view] * weight_of_one
+                yield Shot(answer, looked_at, weight, is_mirrored, view.is_dense, start, size)
+
+    def _run_alike(self, group: Sequence[Shot]) -> None:
+        """Predict views of one size; where memory runs out, in halves of the batch."""
+        finish = self.model.task.probabilities if self.protocol.average == "probabilities" else _as_they_are
+        try:
+            values = self._forward(group, finish)
+        except PixelwiseError as error:
+            for shot in group:
+                shot.answer.error = error
+            return
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            values = None  # leave the handler first: its traceback holds on to the memory that is missing
+        if values is not None:
+            for shot, answered in zip(group, values, strict=True):
+                shot.answer.add(_own_part(answered, shot, self.is_spatial), shot.weight)
+        elif len(group) == 1:
+            height, width = group[0].pixels.shape[:2]
+            group[0].answer.error = ImageError(
+                f"{group[0].answer.name}: there is not enough memory to predict {height} x {width} pixels at once",
+                do="Cut the picture into smaller ones",
+            )
+        else:
+            half = len(group) // 2
+            self._run_alike(group[:half])
+            self._run_alike(group[half:])
+
+    def _forward(self, group: Sequence[Shot], finish: Callable[[Tensor], Tensor]) -> Tensor:
+        stacked = np.stack([shot.pixels for shot in group])
+        with torch.inference_mode():
+            batch = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2)
+            normalised = self.model.preprocess.normalise(batch)
+            if group[0].is_dense:  # the mean over places comes before the softmax: VGG, section 3.2
+                logits = self._network.dense_logits(normalised).float().mean((2, 3))
+            else:
+                logits = self._network(normalised).float()
+            return finish(logits).cpu()
+
+
+@dataclass(slots=True)
+class Stream:
+    """Pictures on their way through one model; answers come out in the order in which the pictures went in."""
+
+    member: Member
+    _waiting: deque[Answer] = field(default_factory=deque)
+    _batch: list[Shot] = field(default_factory=list)
+    _pixels: int = 0
+
+    def add(self, name: str, image: NDArray[Any] | PixelwiseError) -> None:
+        """Take a picture, or the reason why there is none."""
+        if isinstance(image, PixelwiseError):
+            self._waiting.append(Answer(name, error=image))
+            return
+        try:
+            answer, shots = self.member.begin(name, image)
+        except PixelwiseError as error:
+            self._waiting.append(Answer(name, error=error))
+            return
+        self._waiting.append(answer)
+        try:
+            for shot in shots:
+                self._batch.append(shot)
+                self._pixels += shot.pixels.shape[0] * shot.pixels.shape[1]
+                if len(self._batch) >= self.member.batch_size or self._pixels >= BATCH_PIXELS:
+                    self.run()
+        except PixelwiseError as error:
+            answer.error = error
+
+    def run(self) -> None:
+        """Predict what was gathered."""
+        batch, self._batch, self._pixels = self._batch, [], 0
+        self.member.run(batch)
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the first picture's answer is complete."""
+        return bool(self._waiting) and self._waiting[0].is_complete
+
+    def take(self) -> Answer:
+        """Return the first picture's answer, which is complete."""
+        return self._waiting.popleft()
+
+
+def _own_part(values: Tensor, shot: Shot, is_spatial: bool) -> NDArray[np.float32]:
+    """Cut the border off again, and mirror back."""
+    if is_spatial:
+        (top, left), (height, width) = shot.start, shot.size
+        values = values[:, top : top + height, left : left + width]
+        if shot.is_mirrored:
+            values = values.flip(2)
+    return values.numpy()
+
+
+def _as_they_are(logits: Tensor) -> Tensor:
+    return logits
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return "DefaultCPUAllocator" in str(error) or "out of memory" in str(error)
