@@ -9,12 +9,20 @@ import typer
 from pixelwise.cli.options import Device, KeepMemory, Quiet, RunFolder
 from pixelwise.errors import Interrupted, UsageError
 
+Protocol = Annotated[
+    str, typer.Option(metavar="TEXT", help="Views of a picture, such as 10-crop (see docs/how-to/test-protocols.md).")
+]
+
 
 def evaluate(
-    run: RunFolder,
-    data: Annotated[
-        Path | None, typer.Argument(help="Another labelled folder; without one, the run's own held-out split.")
-    ] = None,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN [RUN...] [DATA]",
+            help="A run, or several to be averaged; then another labelled folder, else the first run's held-out split.",
+            show_default=False,
+        ),
+    ],
     split: Annotated[
         Literal["train", "val", "test", "all"] | None,
         typer.Option(help="Which pictures; by default test, else val, else all."),
@@ -23,20 +31,24 @@ def evaluate(
         Literal["refuse", "skip"] | None,
         typer.Option(help="What to do with unreadable pictures of another folder; by default as the run did."),
     ] = None,
+    protocol: Protocol = "centre",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
     keep_memory: KeepMemory = True,
     quiet: Quiet = False,
 ) -> None:
-    """Score a run's model on labelled pictures, with 95 % intervals."""
+    """Score a run's model, or several averaged, on labelled pictures, with 95 % intervals."""
     from pixelwise.cli.progress import progress_bar
     from pixelwise.evaluation import evaluate_run
     from pixelwise.runtime import keep_freed_memory
 
     if keep_memory:
         keep_freed_memory()
+    members, data = _runs_and_data(runs)
     with progress_bar("evaluating", quiet=quiet or as_json) as progress:
-        scores = evaluate_run(run, data, split=split, device=device, bad_images=bad_images, progress=progress)
+        scores = evaluate_run(
+            members, data, split=split, protocol=protocol, device=device, bad_images=bad_images, progress=progress
+        )
     if as_json:
         typer.echo(json.dumps(scores.to_json(), indent=1, allow_nan=False))
     elif not quiet:
@@ -55,6 +67,11 @@ def predict(
         bool, typer.Option("--probabilities", help="Also write the probability of every class at every pixel as TIFF.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier prediction.")] = False,
+    protocol: Protocol = "centre",
+    others: Annotated[
+        list[Path] | None,
+        typer.Option("--with", metavar="RUN", help="Average with this run's probabilities (repeatable)."),
+    ] = None,
     device: Device = "auto",
     keep_memory: KeepMemory = True,
     quiet: Quiet = False,
@@ -68,7 +85,7 @@ def predict(
 
     if keep_memory:
         keep_freed_memory()
-    predictor = Predictor.load(run, device=device)
+    predictor = Predictor.load([run, *(others or [])], device=device, protocol=protocol)
     with StopRequest() as stop, progress_bar("predicting", quiet=quiet) as progress:
         stop.defer()  # the picture at hand is finished, and the table holds every picture that was done
         summary = predict_files(
@@ -79,10 +96,36 @@ def predict(
         typer.echo(f"pixelwise: {picture}: {reason}", err=True)
     if not quiet:
         notes = "".join(f"; {note}: {count}" for note, count in summary.notes.items())
+        notes += "" if protocol == "centre" else f"; protocol {predictor.protocol}"
+        notes += f"; {len(predictor.models)} runs averaged" if others else ""
         typer.echo(f"{summary.predicted} predicted, {len(summary.failures)} failed{notes}. Results: {summary.table}")
     if stop.signal_number is not None:
         raise Interrupted(stop.signal_number)
     raise typer.Exit(summary.exit_code)
+
+
+def _runs_and_data(folders: list[Path]) -> tuple[list[Path], Path | None]:
+    """Tell runs from the data folder that may stand behind them: the last of several, if it holds no run and no model.
+
+    Raises:
+        UsageError: a folder between the first and the last is no run; the last one is not there.
+
+    """
+    from pixelwise.runs.folder import CONFIG_NAME, MODEL_FOLDER
+    from pixelwise.runs.model import RECORD_FILE
+
+    marks = (CONFIG_NAME, RECORD_FILE, f"{MODEL_FOLDER}/{RECORD_FILE}")
+    for folder in folders[1:]:
+        if any((folder / mark).is_file() for mark in marks):
+            continue
+        if folder is not folders[-1]:
+            raise UsageError(
+                f"{folder} holds no run", expected="runs, and at most one data folder behind them", do="Check the order"
+            )
+        if not folder.exists():
+            raise UsageError(f"{folder} is not there", expected="a run or a data folder", do="Check the path")
+        return folders[:-1], folder
+    return folders, None
 
 
 def report(

@@ -1,6 +1,7 @@
 """Evaluate what lies in a folder: a run on its own data, or a run or a model on another folder."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from pixelwise.data.masks import IGNORE
 from pixelwise.errors import RunError, UsageError
 from pixelwise.evaluation.evaluation import evaluate, held_out_split
 from pixelwise.evaluation.scores import Scores, Split
+from pixelwise.predict.ensemble import distinct_runs
+from pixelwise.predict.protocols import CENTRE, Protocol
 from pixelwise.runs.folder import CONFIG_NAME, SCORES_NAME, Run
 from pixelwise.runs.model import Model, load_model
 from pixelwise.storage.atomic import check_writable
@@ -20,28 +23,32 @@ from pixelwise.tasks import Segmentation
 
 
 def evaluate_run(
-    path: Path | str,
+    path: Path | str | Sequence[Path | str],
     data: Path | str | None = None,
     *,
     split: Split | None = None,
+    protocol: str | Protocol = CENTRE,
     device: str = "auto",
     bad_images: BadImages | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 - the names say what a caller gets
     should_stop: Callable[[], None] = lambda: None,
 ) -> Scores:
-    """Score the model of a run, or of a model folder.
+    """Score the model of a run, or of a model folder, or several of them whose probabilities are averaged.
 
-    The scores of a run on the held-out split of its own data are the run's scores, and are written to its
-    ``scores.json``; others are only returned (``Scores.save`` keeps them).
+    The scores of one run with the protocol "centre" on the held-out split of its own data are the run's scores, and are
+    written to its ``scores.json``; others are only returned (``Scores.save`` keeps them).
 
     Args:
-        path: a run, or a folder with a model.
+        path: a run, or a folder with a model; several are an ensemble. Of several the first one says which data, splits
+            and order of the classes count.
         data: another data folder; its classes are matched to the model's by name and counted in the model's order. A
             folder with the same files as the run's own counts as the run's own, with its splits. None takes the folder
             that the run was trained with.
         split: "train", "val", "test" or "all"; None takes the held-out split: the test split, without one the
             validation split, without splits all images.
+        protocol: which views of an image the networks are shown, such as "10-crop"; see
+            :mod:`pixelwise.predict.protocols`.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         bad_images: "refuse" another folder with images that cannot be read, or "skip" these (a note says how many);
             None does as the run did, and refuses where there is no run.
@@ -52,32 +59,37 @@ def evaluate_run(
     Raises:
         RunError, WeightsError: no run or model lies there, or it cannot be used.
         DataError: the data cannot be used, has classes that the model does not know, or no label in the split.
-        UsageError: an unknown split, or a model folder without data.
+        UsageError: an unknown split or protocol; a model folder without data; runs that stand twice or do not agree.
         DeviceError: the device is not there.
         OutputError: the run's scores cannot be written.
 
     """
-    path = Path(path)
-    run = Run.open(path) if (path / CONFIG_NAME).is_file() else None
-    model = load_model(path, device)
-    root, manifest = _find_data(path, run, model, data, bad_images)
-    keeps = run is not None and manifest is run.manifest and split in (None, held_out_split(manifest))
+    settled = Protocol.parse(protocol) if isinstance(protocol, str) else protocol
+    paths = distinct_runs(path)
+    runs = [Run.open(one) if (one / CONFIG_NAME).is_file() else None for one in paths]
+    models = [load_model(one, device) for one in paths]
+    run, first = runs[0], paths[0]
+    root, manifest = _find_data(first, run, models[0], data, bad_images)
+    is_own = run is not None and manifest is run.manifest and split in (None, held_out_split(manifest))
+    keeps = is_own and len(paths) == 1 and settled == CENTRE
     if keeps:
-        check_writable(path)
+        check_writable(first)
     scores = evaluate(
-        model,
+        models[0],
         root,
         manifest,
         split=split,
-        trained_on=None if run is None else run.manifest,
+        ensemble=models[1:],
+        protocol=settled,
+        trained_on=[one.manifest for one in runs if one is not None],
         device=device,
         seed=seed,
         progress=progress,
         should_stop=should_stop,
     )
     if keeps:
-        scores.save(path / SCORES_NAME)
-    return scores
+        scores.save(first / SCORES_NAME)
+    return scores if len(paths) == 1 else dataclasses.replace(scores, members=tuple(map(str, paths)))
 
 
 def _find_data(

@@ -7,7 +7,7 @@ well when it is made smaller. Pixels that the preprocessing cuts off have no ans
 says how many they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from pixelwise.evaluation.tally import ClassificationCounts, Tally, tally_classi
 from pixelwise.metrics import ClassCounts, calibration_bins, confusion_matrix, mean_defined
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
 from pixelwise.predict.predictor import Predictor
+from pixelwise.predict.protocols import CENTRE, Protocol
 from pixelwise.runs.model import Model
 
 SPLIT_CHOICES: tuple[Split, ...] = ("test", "val", "train", "all")
@@ -44,20 +45,24 @@ def evaluate(
     manifest: Manifest,
     *,
     split: Split | None = None,
-    trained_on: Manifest | None = None,
+    ensemble: Sequence[Model] = (),
+    protocol: Protocol = CENTRE,
+    trained_on: Sequence[Manifest] = (),
     device: str = "cpu",
     seed: int = 0,
     progress: Progress = lambda done, total: None,  # noqa: ARG005 - the names say what a caller gets
     should_stop: ShouldStop = lambda: None,
 ) -> Scores:
-    """Score a model on labelled images.
+    """Score a model, or several whose probabilities are averaged, on labelled images.
 
     Args:
         model: with its network, task and preprocessing.
         root: the data folder.
         manifest: its index; its classes are matched to the model's by name.
         split: which images; None takes the test split, without one the validation split, without splits all images.
-        trained_on: index of the data that the model was trained with; a note says how many images are among its
+        ensemble: further models of the same task and classes.
+        protocol: which views of an image the networks are shown.
+        trained_on: indices of the data that the models were trained with; a note says how many images are among their
             training images.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         seed: of the bootstrap intervals.
@@ -66,6 +71,7 @@ def evaluate(
 
     Raises:
         DataError: no labelled image in the split; classes that the model does not know; another task.
+        UsageError: an unknown split; models that do not agree; a protocol that the task cannot be tested with.
         ImageError, MaskError: an image or mask that cannot be read, or a mask of another size than its image.
         DeviceError: the device is not there.
 
@@ -87,7 +93,13 @@ def evaluate(
         )
     is_classification = model.task.name == "classification"
     work = _Work(
-        predictor=Predictor(model, device, _CLASSIFICATION_BATCH if is_classification else _SEGMENTATION_BATCH),
+        predictor=Predictor(
+            model,
+            device,
+            _CLASSIFICATION_BATCH if is_classification else _SEGMENTATION_BATCH,
+            protocol=protocol,
+            ensemble=ensemble,
+        ),
         reader=SampleReader(root, manifest),
         manifest=manifest,
         order=order,
@@ -108,6 +120,7 @@ def evaluate(
         calibration=findings.calibration,
         samples=findings.samples,
         notes=(*_remarks(manifest, indices, labelled, trained_on), *findings.notes),
+        protocol=protocol.to_text(),
     )
 
 
@@ -262,28 +275,34 @@ def _choose_split(manifest: Manifest, split: Split | None) -> tuple[Split, NDArr
 
 
 def _remarks(
-    manifest: Manifest, indices: NDArray[np.int64], labelled: NDArray[np.int64], trained_on: Manifest | None
+    manifest: Manifest, indices: NDArray[np.int64], labelled: NDArray[np.int64], trained_on: Sequence[Manifest]
 ) -> tuple[str, ...]:
     """Say what makes the scores of these images less than they seem."""
     remarks = []
     if len(labelled) < len(indices):
         remarks.append(f"{len(indices) - len(labelled)} of {len(indices)} images have no label and were left out.")
-    if manifest.skipped and manifest is not trained_on:
+    if manifest.skipped and not any(manifest is one for one in trained_on):
         path, reason = manifest.skipped[0]
         remarks.append(f"Left out of the data folder: {len(manifest.skipped)}, the first being {path} ({reason}).")
-    known = 0 if trained_on is None else _known(manifest, labelled, trained_on)
-    if known:
+    known = _known(manifest, labelled, trained_on)
+    if known and len(trained_on) == 1:
         remarks.append(f"The model was trained on {known} of these {len(labelled)} images: the scores flatter it.")
+    elif known:
+        remarks.append(f"Models were trained on {known} of these {len(labelled)} images: the scores flatter them.")
     return tuple(remarks)
 
 
-def _known(manifest: Manifest, indices: NDArray[np.int64], trained_on: Manifest) -> int:
-    """Count the images whose content is among the training images."""
-    train = trained_on.column("sha256")[trained_on.indices("train")]
-    own, train = (
-        np.ascontiguousarray(rows).view("S32").ravel() for rows in (manifest.column("sha256")[indices], train)
-    )
-    return int(np.isin(own, train).sum())
+def _known(manifest: Manifest, indices: NDArray[np.int64], trained_on: Sequence[Manifest]) -> int:
+    """Count the images whose content is among the training images of any model."""
+    own = _digests(manifest, indices)
+    known = np.zeros(len(own), np.bool_)
+    for one in trained_on:
+        known |= np.isin(own, _digests(one, one.indices("train")))
+    return int(known.sum())
+
+
+def _digests(manifest: Manifest, indices: NDArray[np.int64]) -> NDArray[np.bytes_]:
+    return np.ascontiguousarray(manifest.column("sha256")[indices]).view("S32").ravel()
 
 
 def _labelled(manifest: Manifest, indices: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@
      "confusion": [[count]],                      rows are the truth, columns the prediction
      "calibration": {"ece", "bins": [{"low", "high", "confidence", "accuracy", "n"}]} or null,
      "samples": [{"path", "frame", "score", "truth", "prediction", "probability"}],
-     "empty_class_rule", "notes": [text]}
+     "empty_class_rule", "notes": [text], "protocol": text, "members": [path]}
 """
 
 import dataclasses
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import RunError
 from pixelwise.metrics import EMPTY_CLASS_RULE, CalibrationBin, expected_calibration_error
+from pixelwise.predict.protocols import CENTRE
 from pixelwise.storage.atomic import read_json, write_text
 
 FORMAT = 1
@@ -105,6 +106,8 @@ class Scores:
         calibration: bins of confidence (classification), or none.
         samples: one entry per image, in the order of the manifest.
         notes: what a reader has to know to trust the numbers, such as images that were trained on.
+        protocol: which views of an image the networks were shown, as text.
+        members: the runs whose probabilities were averaged; none for a single model.
 
     """
 
@@ -118,6 +121,8 @@ class Scores:
     calibration: tuple[CalibrationBin, ...]
     samples: tuple[SampleScore, ...]
     notes: tuple[str, ...] = ()
+    protocol: str = CENTRE.to_text()
+    members: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Score:
         """Return the overall score of that name.
@@ -163,6 +168,8 @@ class Scores:
             "samples": [dataclasses.asdict(sample) for sample in self.samples],
             "empty_class_rule": EMPTY_CLASS_RULE,
             "notes": list(self.notes),
+            "protocol": self.protocol,
+            "members": list(self.members),
         }
 
     @classmethod
@@ -213,6 +220,8 @@ class Scores:
             calibration=tuple(CalibrationBin(**one) for one in (content["calibration"] or {"bins": []})["bins"]),
             samples=tuple(SampleScore(**sample) for sample in content["samples"]),
             notes=tuple(content["notes"]),
+            protocol=str(content.get("protocol", CENTRE.to_text())),  # files of before there were protocols lack it
+            members=tuple(map(str, content.get("members", []))),
         )
 
     def save(self, path: Path | str) -> None:

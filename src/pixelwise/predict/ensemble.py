@@ -5,6 +5,7 @@ of the classes have to agree.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,24 @@ from pixelwise.runs.model import Model
 Order = NDArray[np.int64]
 
 _SHOWN = 8
+
+
+def distinct_runs(path: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Return the runs of an ensemble, or the one run, as paths.
+
+    Raises:
+        UsageError: there is none, or one stands twice.
+
+    """
+    paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(one) for one in path]
+    if not paths:
+        raise UsageError("No run is named", expected="one or more", do="Name the runs")
+    found: set[Path] = set()
+    for one in paths:
+        if one.resolve() in found:
+            raise UsageError(f"{one} stands twice", expected="different runs", do="Name each run once")
+        found.add(one.resolve())
+    return paths
 
 
 def match_classes(models: Sequence[Model]) -> list[Order]:

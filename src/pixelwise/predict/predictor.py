@@ -20,7 +20,7 @@ from torch import Tensor
 from pixelwise.data.images import read_image
 from pixelwise.errors import PixelwiseError, UsageError
 from pixelwise.predict.answers import in_the_picture, make_prediction
-from pixelwise.predict.ensemble import average, match_classes
+from pixelwise.predict.ensemble import average, distinct_runs, match_classes
 from pixelwise.predict.member import Answer, Member, Stream
 from pixelwise.predict.prediction import Prediction
 from pixelwise.predict.protocols import CENTRE, Protocol
@@ -106,15 +106,13 @@ class Predictor:
         Raises:
             RunError: there is none, or its record is damaged.
             WeightsError: its weights cannot be used.
-            UsageError: no path; an unknown protocol, or one that the task cannot be tested with; models that differ.
+            UsageError: an unknown protocol, or one that the task cannot be tested with; no run, one twice, or runs that
+                do not agree.
             DeviceError: the device is not there.
 
         """
-        paths = [path] if isinstance(path, (str, Path)) else list(path)
-        if not paths:
-            raise UsageError("No run to load", expected="one or more", do="Name the runs")
         settled = Protocol.parse(protocol) if isinstance(protocol, str) else protocol
-        model, *ensemble = (load_model(Path(one), device) for one in paths)
+        model, *ensemble = (load_model(one, device) for one in distinct_runs(path))
         return cls(model, device, batch_size, protocol=settled, ensemble=ensemble)
 
     @property
