@@ -20,7 +20,7 @@ VARIANTS = [variant for variant in SHEET if variant["name"] in {*catalogue.names
 NOT_IN_THE_SHEET = {"lenet5_relu", "unet_milesial_bilinear", "unet16"}
 LARGEST = {"resnet1202_cifar"}
 UNPADDED_FAMILIES = {"lenet"}
-UNPADDED_ROWS = {"unet", "unet_phseg_v5"}
+UNPADDED_ROWS = {"unet", "unet_phseg_v5", "nin_imagenet"}
 """Convolutions or poolings without padding: maps may be smaller than the input divided by the stride."""
 
 

@@ -10,6 +10,7 @@ from pixelwise.cli.main import app
 
 VARIANTS = {
     *("lenet5_simplified", "lenet5_relu", "lenet_caffe", "pml_cnn", "mlp_784_128_128_10"),
+    *("bn_nin_cifar", "bn_nin_imagenet"),
     *("resnet50", "resnet101", "resnet152"),
     *("unet_keras16", "unet_keras32", "unet_keras16_nobn", "unet_zhixuhao"),
     *("unet_milesial", "unet_milesial_bilinear", "unet16"),

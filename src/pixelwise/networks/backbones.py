@@ -2,12 +2,13 @@
 
 from typing import Final
 
-from pixelwise.networks.classification import lenet, mlp, resnet
+from pixelwise.networks.classification import lenet, mlp, nin, resnet
 from pixelwise.specs import Spec
 
 CLASSIFICATION: Final[tuple[Spec, ...]] = (
     *lenet.SPECS,
     *mlp.SPECS,
+    *nin.SPECS,
     *resnet.SPECS,
 )
 """Every row of the papers' tables, family by family in the order of the papers."""
@@ -15,10 +16,12 @@ CLASSIFICATION: Final[tuple[Spec, ...]] = (
 CLASSIFICATION_FAMILIES: Final[tuple[type[Spec], ...]] = (
     lenet.LeNetSpec,
     mlp.MLPSpec,
+    nin.NINSpec,
     resnet.ResNetSpec,
 )
 
 CLASSIFICATION_ALIASES: Final[dict[str, str]] = {
+    **nin.ALIASES,
     **resnet.ALIASES,
 }
 """Other names for the same rows."""
