@@ -18,7 +18,7 @@ from pixelwise.specs import Network
 SHEET = json.loads((Path(__file__).parents[1] / "fixtures" / "architectures.json").read_text())["variants"]
 VARIANTS = [variant for variant in SHEET if variant["name"] in {*catalogue.names(), *catalogue.ALIASES}]
 NOT_IN_THE_SHEET = {"lenet5_relu", "unet_milesial_bilinear", "unet16"}
-LARGEST = {"resnet1202_cifar"}
+LARGEST = {"resnet1202_cifar", "preresnet1001_cifar"}
 UNPADDED_FAMILIES = {"lenet"}
 UNPADDED_ROWS = {"unet", "unet_phseg_v5", "nin_imagenet"}
 """Convolutions or poolings without padding: maps may be smaller than the input divided by the stride."""
@@ -83,7 +83,7 @@ def test_macs_equal_pytorchs_own_counter_and_features_come_as_declared(name: str
             assert found.shape[2:] == (-(-height // stage.stride), -(-width // stage.stride))
 
 
-@pytest.mark.parametrize("name", [name for name in (*catalogue.names(), *catalogue.ALIASES) if name not in LARGEST])
+@pytest.mark.parametrize("name", [name for name in catalogue.names() if name not in LARGEST])
 def test_any_channels_and_classes_build(name: str) -> None:
     with torch.device("meta"):
         network = catalogue.create(name, in_channels=4, num_classes=1)

@@ -40,6 +40,8 @@ def formula(key: str, shape: list[int]) -> torch.Tensor:
 CASES: dict[str, Spec] = {
     "torchvision-resnet18": catalogue.spec("resnet18"),
     "torchvision-resnet50": catalogue.spec("resnet50"),
+    "torchvision-wide_resnet50_2": catalogue.spec("wide_resnet50_2"),
+    "timm-resnetv2_50": catalogue.spec("resnetv2_50"),
 }
 """The network that is to agree with each reference."""
 

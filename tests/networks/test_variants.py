@@ -12,6 +12,8 @@ VARIANTS = {
     *("lenet5_simplified", "lenet5_relu", "lenet_caffe", "pml_cnn", "mlp_784_128_128_10"),
     *("bn_nin_cifar", "bn_nin_imagenet"),
     *("resnet50", "resnet101", "resnet152"),
+    *("preresnet50", "preresnet101", "wide_resnet101_2"),
+    *("resnetv2_18", "resnetv2_34", "resnetv2_50", "resnetv2_101", "resnetv2_152"),
     *("unet_keras16", "unet_keras32", "unet_keras16_nobn", "unet_zhixuhao"),
     *("unet_milesial", "unet_milesial_bilinear", "unet16"),
 }

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pixelwise.networks.classification import lenet, mlp, nin, resnet
+from pixelwise.networks.classification import lenet, mlp, nin, preact_resnet, resnet, wide_resnet
 from pixelwise.specs import Spec
 
 CLASSIFICATION: Final[tuple[Spec, ...]] = (
@@ -10,6 +10,8 @@ CLASSIFICATION: Final[tuple[Spec, ...]] = (
     *mlp.SPECS,
     *nin.SPECS,
     *resnet.SPECS,
+    *preact_resnet.SPECS,
+    *wide_resnet.SPECS,
 )
 """Every row of the papers' tables, family by family in the order of the papers."""
 
@@ -18,10 +20,14 @@ CLASSIFICATION_FAMILIES: Final[tuple[type[Spec], ...]] = (
     mlp.MLPSpec,
     nin.NINSpec,
     resnet.ResNetSpec,
+    preact_resnet.PreResNetSpec,
+    wide_resnet.WideResNetSpec,
 )
 
 CLASSIFICATION_ALIASES: Final[dict[str, str]] = {
     **nin.ALIASES,
     **resnet.ALIASES,
+    **preact_resnet.ALIASES,
+    **wide_resnet.ALIASES,
 }
 """Other names for the same rows."""

@@ -3,10 +3,12 @@
 from typing import Final
 
 from pixelwise.weights.layout import Layout
-from pixelwise.weights.maps import nin, resnet
+from pixelwise.weights.maps import nin, preact_resnet, resnet, wide_resnet
 
 LAYOUTS: Final[dict[str, tuple[Layout, ...]]] = {
     "nin": nin.LAYOUTS,
+    "preact_resnet": preact_resnet.LAYOUTS,
     "resnet": resnet.LAYOUTS,
+    "wide_resnet": wide_resnet.LAYOUTS,
 }
 """By family; the most special layout last."""

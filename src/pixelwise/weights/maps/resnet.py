@@ -1,4 +1,4 @@
-"""ResNet: torchvision's names, and those of akamaster/pytorch_resnet_cifar10."""
+"""ResNet: torchvision's names, which timm keeps for these networks, and those of akamaster/pytorch_resnet_cifar10."""
 
 from typing import Final
 
