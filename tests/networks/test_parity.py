@@ -38,12 +38,17 @@ def formula(key: str, shape: list[int]) -> torch.Tensor:
 
 
 CASES: dict[str, Spec] = {
+    "torchvision-alexnet": catalogue.spec("alexnet"),
+    "torchvision-vgg16": catalogue.spec("vgg16"),
+    "torchvision-vgg19_bn": catalogue.spec("vgg19_bn"),
     "torchvision-resnet18": catalogue.spec("resnet18"),
     "torchvision-resnet50": catalogue.spec("resnet50"),
     "torchvision-wide_resnet50_2": catalogue.spec("wide_resnet50_2"),
     "timm-resnetv2_50": catalogue.spec("resnetv2_50"),
 }
 """The network that is to agree with each reference."""
+LARGE = {"torchvision-vgg16", "torchvision-vgg19_bn"}
+"""Half a gigabyte of weights each; tests/networks/test_vgg.py has the same proof on thin networks."""
 
 
 def state_of(reference: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -61,7 +66,9 @@ def agree(found: torch.Tensor, expected: dict[str, Any]) -> None:
     assert found.norm().item() == pytest.approx(expected["l2"], rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("reference", CASES)
+@pytest.mark.parametrize(
+    "reference", [pytest.param(case, marks=pytest.mark.slow) if case in LARGE else case for case in CASES]
+)
 def test_logits_equal_the_references(reference: str, tmp_path: Path) -> None:
     fixture, state = state_of(reference)
     file = tmp_path / "weights.pth"

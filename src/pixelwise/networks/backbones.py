@@ -2,13 +2,15 @@
 
 from typing import Final
 
-from pixelwise.networks.classification import lenet, mlp, nin, preact_resnet, resnet, wide_resnet
+from pixelwise.networks.classification import alexnet, lenet, mlp, nin, preact_resnet, resnet, vgg, wide_resnet
 from pixelwise.specs import Spec
 
 CLASSIFICATION: Final[tuple[Spec, ...]] = (
     *lenet.SPECS,
     *mlp.SPECS,
+    *alexnet.SPECS,
     *nin.SPECS,
+    *vgg.SPECS,
     *resnet.SPECS,
     *preact_resnet.SPECS,
     *wide_resnet.SPECS,
@@ -18,7 +20,9 @@ CLASSIFICATION: Final[tuple[Spec, ...]] = (
 CLASSIFICATION_FAMILIES: Final[tuple[type[Spec], ...]] = (
     lenet.LeNetSpec,
     mlp.MLPSpec,
+    alexnet.AlexNetSpec,
     nin.NINSpec,
+    vgg.VGGSpec,
     resnet.ResNetSpec,
     preact_resnet.PreResNetSpec,
     wide_resnet.WideResNetSpec,

@@ -3,12 +3,14 @@
 from typing import Final
 
 from pixelwise.weights.layout import Layout
-from pixelwise.weights.maps import nin, preact_resnet, resnet, wide_resnet
+from pixelwise.weights.maps import alexnet, nin, preact_resnet, resnet, vgg, wide_resnet
 
 LAYOUTS: Final[dict[str, tuple[Layout, ...]]] = {
+    "alexnet": alexnet.LAYOUTS,
     "nin": nin.LAYOUTS,
     "preact_resnet": preact_resnet.LAYOUTS,
     "resnet": resnet.LAYOUTS,
+    "vgg": vgg.LAYOUTS,
     "wide_resnet": wide_resnet.LAYOUTS,
 }
 """By family; the most special layout last."""
