@@ -15,15 +15,31 @@ MEMBERS = {
     "mlp_784_300_10": (16, (28, 28), 0.02),
     "resnet20_cifar": (8, (16, 16), 0.05),
     "plain20_cifar": (8, (16, 16), 0.05),
+    "inception_v3": (8, (29, 29), 0.05),
+    "inception_v3_aux": (4, (77, 77), 0.05),
+    "inception_v4": (8, (75, 75), 0.05),
+    "inception_resnet_v1": (8, (75, 75), 0.05),
+    "inception_resnet_v2_paper": (8, (75, 75), 0.05),
+    "inception_resnet_v2": (8, (75, 75), 0.05),
     "unet16": (2, (32, 32), 0.05),
 }
 """Images, their size, and a learning rate."""
+
+SMALLER: dict[str, dict[str, object]] = {
+    "inception_v3": {"width": 0.1, "first_stride": 1, "first_pool": False},
+    "inception_v3_aux": {"width": 0.1, "first_stride": 1, "first_pool": False},
+    "inception_v4": {"width": 0.1, "depths": (1, 1, 1)},
+    "inception_resnet_v1": {"width": 0.1, "depths": (1, 1, 1)},
+    "inception_resnet_v2_paper": {"width": 0.1, "depths": (1, 1, 1)},
+    "inception_resnet_v2": {"width": 0.1, "depths": (1, 1, 1)},
+}
+"""Columns that make a member fast enough."""
 
 
 def batch(name: str, classes: int) -> tuple[Network, torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     images, size, _ = MEMBERS[name]
-    network = catalogue.create(name, in_channels=1, num_classes=classes)
+    network = catalogue.spec(name).replace(**SMALLER.get(name, {})).build(1, classes).train()
     target_shape = (images, *size) if network.spec.task == "segmentation" else (images,)
     x = torch.randn(images, 1, *size)
     if network.spec.task == "classification":
@@ -31,23 +47,30 @@ def batch(name: str, classes: int) -> tuple[Network, torch.Tensor, torch.Tensor]
     return network, x, (F.avg_pool2d(x, 3, 1, 1)[:, 0] > 0).long()
 
 
+def losses(network: Network, x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
+    """Of the head, then of auxiliary heads."""
+    return [F.cross_entropy(logits.float(), y) for logits in network.training_logits(x)]
+
+
 @pytest.mark.parametrize("name", MEMBERS)
 def test_initial_loss_is_near_that_of_guessing(name: str) -> None:
     classes = 10 if catalogue.spec(name).task == "classification" else 2
-    network, x, y = batch(name, classes)
     with torch.no_grad():
-        loss = F.cross_entropy(network.train()(x), y).item()
-    assert log(classes) - 0.7 < loss < log(classes) + 1
+        for loss in losses(*batch(name, classes)):
+            assert log(classes) - 0.7 < loss < log(classes) + 1
 
 
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["float32", "bf16"])
 @pytest.mark.parametrize("name", MEMBERS)
-def test_one_batch_is_learnt_by_heart(name: str) -> None:
+def test_one_batch_is_learnt_by_heart(name: str, precision: torch.dtype) -> None:
     network, x, y = batch(name, 2)
+    x = x.contiguous(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.SGD(network.parameters(), lr=MEMBERS[name][2], momentum=0.9)
-    network.train()
     for step in range(80):
-        logits = network(x)
-        loss = F.cross_entropy(logits, y)
+        with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
+            found = network.training_logits(x)
+            loss = sum((F.cross_entropy(logits.float(), y) for logits in found), torch.zeros(()))
         optimiser.zero_grad()
         loss.backward()
         if step == 0:
@@ -56,6 +79,6 @@ def test_one_batch_is_learnt_by_heart(name: str) -> None:
                 assert parameter.grad.isfinite().all()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        if (logits.argmax(1) == y).float().mean() > 0.97 and step > 20:
+        if (found[0].argmax(1) == y).float().mean() > 0.97 and step > 20:
             break
-    assert (logits.argmax(1) == y).float().mean() > 0.95
+    assert (found[0].argmax(1) == y).float().mean() > 0.95

@@ -44,6 +44,9 @@ CASES: dict[str, Spec] = {
     "torchvision-resnet18": catalogue.spec("resnet18"),
     "torchvision-resnet50": catalogue.spec("resnet50"),
     "torchvision-wide_resnet50_2": catalogue.spec("wide_resnet50_2"),
+    "torchvision-inception_v3": catalogue.spec("inception_v3_aux"),
+    "timm-inception_v4": catalogue.spec("inception_v4"),
+    "timm-inception_resnet_v2": catalogue.spec("inception_resnet_v2"),
     "timm-resnetv2_50": catalogue.spec("resnetv2_50"),
 }
 """The network that is to agree with each reference."""

@@ -16,6 +16,7 @@ VARIANTS = {
     *("resnet50", "resnet101", "resnet152"),
     *("preresnet50", "preresnet101", "wide_resnet101_2"),
     *("resnetv2_18", "resnetv2_34", "resnetv2_50", "resnetv2_101", "resnetv2_152"),
+    "inception_resnet_v2",
     *("unet_keras16", "unet_keras32", "unet_keras16_nobn", "unet_zhixuhao"),
     *("unet_milesial", "unet_milesial_bilinear", "unet16"),
 }

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pixelwise.errors import SpecError
 from pixelwise.layers.convolution import ConvNormAct, Normalisation
 
 EPSILON: Final = 1e-3
@@ -25,6 +26,19 @@ def scaling(width: float) -> Scaling:
     The rule is that of the authors' released code, where ``width`` is called depth_multiplier.
     """
     return lambda maps: max(int(maps * width), 16)
+
+
+def check_width_and_dropout(name: str, width: float, dropout: float) -> None:
+    """Refuse impossible values of two columns that every inception network has.
+
+    Raises:
+        SpecError: says which values are possible.
+
+    """
+    if not width > 0:
+        raise SpecError(f"{name}: width={width:g}", expected="more than 0", do="Correct it")
+    if not 0 <= dropout < 1:
+        raise SpecError(f"{name}: dropout={dropout:g}", expected="from 0 up to but not including 1", do="Correct it")
 
 
 class Conv(NamedTuple):

@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from pixelwise.networks.classification import alexnet, lenet, mlp, nin, preact_resnet, resnet, vgg, wide_resnet
+from pixelwise.networks.classification import (
+    alexnet,
+    inception_resnet,
+    inception_v3,
+    inception_v4,
+    lenet,
+    mlp,
+    nin,
+    preact_resnet,
+    resnet,
+    vgg,
+    wide_resnet,
+)
 from pixelwise.specs import Spec
 
 CLASSIFICATION: Final[tuple[Spec, ...]] = (
@@ -11,7 +23,10 @@ CLASSIFICATION: Final[tuple[Spec, ...]] = (
     *alexnet.SPECS,
     *nin.SPECS,
     *vgg.SPECS,
+    *inception_v3.SPECS,
     *resnet.SPECS,
+    *inception_v4.SPECS,
+    *inception_resnet.SPECS,
     *preact_resnet.SPECS,
     *wide_resnet.SPECS,
 )
@@ -23,7 +38,10 @@ CLASSIFICATION_FAMILIES: Final[tuple[type[Spec], ...]] = (
     alexnet.AlexNetSpec,
     nin.NINSpec,
     vgg.VGGSpec,
+    inception_v3.InceptionV3Spec,
     resnet.ResNetSpec,
+    inception_v4.InceptionV4Spec,
+    inception_resnet.InceptionResNetSpec,
     preact_resnet.PreResNetSpec,
     wide_resnet.WideResNetSpec,
 )

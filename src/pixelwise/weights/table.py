@@ -3,10 +3,23 @@
 from typing import Final
 
 from pixelwise.weights.layout import Layout
-from pixelwise.weights.maps import alexnet, nin, preact_resnet, resnet, vgg, wide_resnet
+from pixelwise.weights.maps import (
+    alexnet,
+    inception_resnet,
+    inception_v3,
+    inception_v4,
+    nin,
+    preact_resnet,
+    resnet,
+    vgg,
+    wide_resnet,
+)
 
 LAYOUTS: Final[dict[str, tuple[Layout, ...]]] = {
     "alexnet": alexnet.LAYOUTS,
+    "inception_resnet": inception_resnet.LAYOUTS,
+    "inception_v3": inception_v3.LAYOUTS,
+    "inception_v4": inception_v4.LAYOUTS,
     "nin": nin.LAYOUTS,
     "preact_resnet": preact_resnet.LAYOUTS,
     "resnet": resnet.LAYOUTS,
