@@ -73,8 +73,6 @@ def average(values: Sequence[NDArray[np.float32]], orders: Sequence[Order]) -> N
     """
     total = np.zeros(values[0].shape, np.float64)  # sums of float32 are exact in it, so that their order does not count
     for one, order in zip(values, orders, strict=True):
-        total += one[order]
-    if total.ndim == 1:
-        return (total / len(values)).astype(np.float32)
-    seen = total.sum(0)
-    return np.divide(total, seen, out=np.zeros_like(total), where=seen >= SEEN).astype(np.float32)
+        total += one[order] if one.ndim == 1 else one[order] * (one.sum(0) >= SEEN)
+    weight = total.sum(0) if total.ndim > 1 else len(values)
+    return np.divide(total, weight, out=np.zeros_like(total), where=weight != 0).astype(np.float32)

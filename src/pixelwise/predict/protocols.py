@@ -180,7 +180,7 @@ def _read_views(part: str, text: str) -> Views:
     raise UsageError(
         f"protocol {text!r}: {part!r}",
         expected="parts with + between them, such as 10-crop or dense:256,384+flip",
-        do=suggest(name, known) or f"Known are: {', '.join(known)}",
+        do=suggest(name, known),
     )
 
 
