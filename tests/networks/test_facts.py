@@ -19,8 +19,9 @@ SHEET = json.loads((Path(__file__).parents[1] / "fixtures" / "architectures.json
 VARIANTS = [variant for variant in SHEET if variant["name"] in {*catalogue.names(), *catalogue.ALIASES}]
 NOT_IN_THE_SHEET = {"lenet5_relu", "unet_milesial_bilinear", "unet16"}
 NOT_IN_THE_SHEET |= {"bn_alexnet_2012", "vgg11_lrn", "vgg11_lrn_bn", "vgg16c_bn"}
+NOT_IN_THE_SHEET |= {"enet_classifier"}
 LARGEST = {"resnet1202_cifar", "preresnet1001_cifar"}
-UNPADDED_FAMILIES = {"lenet", "inception_v3", "inception_v4", "inception_resnet", "alexnet"}
+UNPADDED_FAMILIES = {"lenet", "alexnet", "inception_v3", "inception_v4", "inception_resnet"}
 UNPADDED_ROWS = {"unet", "unet_phseg_v5", "nin_imagenet"}
 """Convolutions or poolings without padding: maps may be smaller than the input divided by the stride."""
 

@@ -38,6 +38,7 @@ def formula(key: str, shape: list[int]) -> torch.Tensor:
 
 
 CASES: dict[str, Spec] = {
+    "torchvision-googlenet": catalogue.spec("googlenet").replace(auxiliary=True),
     "torchvision-alexnet": catalogue.spec("alexnet"),
     "torchvision-vgg16": catalogue.spec("vgg16"),
     "torchvision-vgg19_bn": catalogue.spec("vgg19_bn"),
@@ -48,6 +49,9 @@ CASES: dict[str, Spec] = {
     "timm-inception_v4": catalogue.spec("inception_v4"),
     "timm-inception_resnet_v2": catalogue.spec("inception_resnet_v2"),
     "timm-resnetv2_50": catalogue.spec("resnetv2_50"),
+    "torchvision-densenet121": catalogue.spec("densenet121"),
+    "torchvision-densenet161": catalogue.spec("densenet161"),
+    "torchvision-convnext_tiny": catalogue.spec("convnext_tiny"),
 }
 """The network that is to agree with each reference."""
 LARGE = {"torchvision-vgg16", "torchvision-vgg19_bn"}

@@ -112,7 +112,8 @@ def _macs(layer: nn.Module, x: Tensor, y: Tensor) -> int:
         return prod(x.shape[2:]) * layer.weight.numel()
     if isinstance(layer, nn.Conv2d):
         return prod(y.shape[2:]) * layer.weight.numel()
-    return layer.weight.numel() if isinstance(layer, nn.Linear) else 0
+    # A full connection may be applied at every pixel of (N, H, W, C), as ConvNeXt's are.
+    return prod(y.shape[1:-1]) * layer.weight.numel() if isinstance(layer, nn.Linear) else 0
 
 
 def _stages_first(rows: list[LayerRow]) -> list[LayerRow]:

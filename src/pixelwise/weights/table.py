@@ -5,6 +5,10 @@ from typing import Final
 from pixelwise.weights.layout import Layout
 from pixelwise.weights.maps import (
     alexnet,
+    bn_inception,
+    convnext,
+    densenet,
+    googlenet,
     inception_resnet,
     inception_v3,
     inception_v4,
@@ -17,6 +21,10 @@ from pixelwise.weights.maps import (
 
 LAYOUTS: Final[dict[str, tuple[Layout, ...]]] = {
     "alexnet": alexnet.LAYOUTS,
+    "bn_inception": bn_inception.LAYOUTS,
+    "convnext": convnext.LAYOUTS,
+    "densenet": densenet.LAYOUTS,
+    "googlenet": googlenet.LAYOUTS,
     "inception_resnet": inception_resnet.LAYOUTS,
     "inception_v3": inception_v3.LAYOUTS,
     "inception_v4": inception_v4.LAYOUTS,

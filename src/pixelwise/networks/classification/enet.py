@@ -1,0 +1,160 @@
+"""ENet's encoder as a classifier.
+
+Paper: Paszke, Chaurasia, Kim, Culurciello, "ENet: A deep neural network architecture for real-time semantic
+segmentation", arXiv:1606.02147: table 1 and figure 2. Table 1 gives the sizes for 512x512; here they are for 224x224.
+
+============= ========== =============================================================== ======
+row           output     blocks                                                          maps
+============= ========== =============================================================== ======
+initial       112x112    3x3 with stride 2, beside 2x2 maximum pooling                   16
+bottleneck1_0 56x56      down-sampling                                                   64
+bottleneck1   56x56      4 x regular                                                     64
+bottleneck2_0 28x28      down-sampling                                                   128
+bottleneck2   28x28      regular, dilated 2, asymmetric 5, dilated 4,                    128
+                         regular, dilated 8, asymmetric 5, dilated 16
+bottleneck3   28x28      the same eight again, no down-sampling                          128
+gap, fc       1x1        mean over the map, full connection
+============= ========== =============================================================== ======
+
+Spatial dropout at the end of every branch: 0.01 up to bottleneck1, 0.1 after it.
+
+The paper has no classifier. Canziani, Paszke and Culurciello, "An analysis of deep neural network models for practical
+applications" (arXiv:1605.07678), show one in charts of ImageNet accuracy against parameters and operations, as the
+network with the best accuracy per parameter, and call it a "custom architecture". Its layers, its number of parameters
+and its accuracy were not published other than as points of these charts: ``enet_classifier`` is the paper's encoder
+with the head that is usual since NIN, and is not known to be that network. No result is given for it.
+
+The first phase of the paper's training for segmentation uses the encoder with a 1x1 convolution to the classes, for
+labels of an eighth of the size. That is ``dense_logits`` of this network: the same layers and parameters.
+
+**Deviations** (tests/networks/test_enet.py):
+
+- The head, which is not in the paper: see above.
+- The paper does not give the initial weights. Here as in PyTorch, whose convolutions start as those of the authors'
+  library did (uniform, +-1/sqrt(fan_in)); that library drew the gains of batch normalisation from 0 to 1, here they are
+  all 1.
+- Odd heights and widths are rounded up in the initial block; the authors' code refuses them.
+- The maps of the initial block stay 16 for other numbers of input channels; the convolution makes those that pooling
+  does not.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from pixelwise.errors import SpecError
+from pixelwise.layers.averaging import AveragingNetwork
+from pixelwise.networks.classification.enet_blocks import (
+    NARROWING,
+    Bottleneck,
+    DownsamplingBottleneck,
+    InitialBlock,
+    Middle,
+)
+from pixelwise.specs import Facts, NetworkKind, Paper, Spec, Stage
+
+PAPER = Paper(
+    title="ENet: A deep neural network architecture for real-time semantic segmentation",
+    authors="A. Paszke, A. Chaurasia, S. Kim, E. Culurciello",
+    year=2016,
+    venue="arXiv",
+    link="arXiv:1606.02147",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ENetClassifierSpec(Spec):
+    """The encoder of table 1, the mean over its maps, and a full connection."""
+
+    family: ClassVar[str] = "enet_classifier"
+    task: ClassVar[NetworkKind] = "classification"
+
+    widths: tuple[int, int, int] = (16, 64, 128)
+    """Maps after the initial block, and of the bottlenecks before and after the second down-sampling."""
+    early_depth: int = 4
+    """Regular bottlenecks after the first down-sampling."""
+    context: tuple[Middle, ...] = (
+        *("regular", "dilated2", "asymmetric5", "dilated4"),
+        *("regular", "dilated8", "asymmetric5", "dilated16"),
+    )
+    """Middle convolutions of the bottlenecks after the second down-sampling."""
+    repeats: int = 2
+    """How often these follow one another."""
+    dropout: tuple[float, float] = (0.01, 0.1)
+    """Rates of spatial dropout before and after the second down-sampling."""
+
+    def __post_init__(self) -> None:
+        initial, early, late = self.widths
+        counts = (initial, self.early_depth, len(self.context), self.repeats)
+        if min(counts) < 1 or not initial <= early <= late or early % NARROWING or late % NARROWING:
+            raise SpecError(
+                f"{self.name}: widths={self.widths}, early_depth={self.early_depth}, context of {len(self.context)}, "
+                f"repeats={self.repeats}",
+                expected=f"widths that never shrink, the last two multiples of {NARROWING}; all others positive",
+                do="Correct them",
+            )
+        if not all(0 <= rate < 1 for rate in self.dropout):
+            raise SpecError(
+                f"{self.name}: dropout={self.dropout}",
+                expected="rates from 0 up to but not including 1",
+                do="Correct them",
+            )
+
+    def build(self, in_channels: int, num_classes: int) -> "ENetClassifier":
+        """Make the network.
+
+        Raises:
+            SpecError: so many channels that pooling alone fills the initial block.
+
+        """
+        if in_channels >= self.widths[0]:
+            raise SpecError(
+                f"{self.name}: in_channels={in_channels}",
+                expected=f"fewer than the initial block's {self.widths[0]} maps, which pooling alone would fill",
+                do="Widen it (widths), or choose another network",
+            )
+        return ENetClassifier(self, in_channels, num_classes)
+
+
+class ENetClassifier(AveragingNetwork):
+    """Table 1 up to bottleneck3, then gap and fc.
+
+    Odd heights and widths are rounded up in the initial block and down after it.
+    """
+
+    spec: ENetClassifierSpec
+    for_small_pictures: ClassVar[str] = "resnet20_cifar"
+
+    def __init__(self, spec: ENetClassifierSpec, in_channels: int, num_classes: int) -> None:
+        super().__init__(spec, in_channels, num_classes)
+        (initial, early, late), (early_rate, late_rate) = spec.widths, spec.dropout
+        self.initial = InitialBlock(in_channels, initial)
+        self.bottleneck1_0 = DownsamplingBottleneck(initial, early, early_rate)
+        self.bottleneck1 = nn.Sequential(*(Bottleneck(early, "regular", early_rate) for _ in range(spec.early_depth)))
+        self.bottleneck2_0 = DownsamplingBottleneck(early, late, late_rate)
+        for number in range(2, 2 + spec.repeats):
+            blocks = (Bottleneck(late, middle, late_rate) for middle in spec.context)
+            self.add_module(f"bottleneck{number}", nn.Sequential(*blocks))
+        self.gap = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(late, num_classes)
+        self.stages = (
+            Stage(channels=initial, stride=2, module="initial"),
+            Stage(channels=early, stride=4, module="bottleneck1"),
+            Stage(channels=late, stride=8, module=f"bottleneck{1 + spec.repeats}"),
+        )
+
+
+SPECS: tuple[ENetClassifierSpec, ...] = (
+    ENetClassifierSpec(
+        name="enet_classifier",
+        facts=Facts(
+            paper=PAPER,
+            table="variant: the encoder of table 1 with a head for classes of pictures",
+            input_size=(3, 224, 224),
+            num_classes=1000,
+            params=467_156,
+            macs=311_206_656,
+        ),
+    ),
+)
