@@ -38,6 +38,20 @@ def test_the_papers_numbers():
     assert [m * lenet.epochs for m in lenet.milestones] == pytest.approx([0, 2, 5, 8, 12])
 
 
+def test_alexnets_and_vggs_numbers():
+    alexnet, owt, vgg = (make_recipe(name) for name in ("alexnet", "alexnet_owt", "vgg"))
+    for recipe in (alexnet, owt, vgg):
+        assert (recipe.optimiser, recipe.learning_rate, recipe.momentum) == ("sgd", 0.01, 0.9)
+        assert recipe.weight_decay == 5e-4
+    assert (alexnet.batch_size * alexnet.accumulate, alexnet.epochs) == (128, 90)
+    assert (vgg.batch_size * vgg.accumulate, vgg.size) == (256, (224, 224))
+    assert vgg.epochs * 1_281_167 / 256 == pytest.approx(370_000, rel=0.01)
+    assert alexnet.factors == vgg.factors == (0.1, 0.01, 0.001)
+    assert [450_000 * at for at in alexnet.milestones] == pytest.approx([100_000, 200_000, 300_000])
+    assert owt.milestones == (0.25, 0.5, 0.75)
+    assert [factor**3 for factor in owt.factors] == pytest.approx([1 / 250, 1 / 250**2, 1 / 250**3])
+
+
 def test_resnet110_warms_up_at_a_tenth():
     recipe = make_recipe("resnet110_cifar")
     assert recipe.factors[0] * recipe.learning_rate == pytest.approx(0.01)

@@ -5,13 +5,16 @@ from typing import Final
 
 from pixelwise.errors import RecipeError, suggest
 from pixelwise.training.recipe import Recipe
-from pixelwise.training.recipes import general, lenet, resnet, unet
+from pixelwise.training.recipes import alexnet, general, lenet, resnet, unet, vgg
 
 RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "quick": general.quick,
     "one_epoch": general.one_epoch,
     "lenet": lenet.lenet,
     "mlp": lenet.mlp,
+    "alexnet": alexnet.alexnet,
+    "alexnet_owt": alexnet.alexnet_owt,
+    "vgg": vgg.vgg,
     "resnet_imagenet": resnet.resnet_imagenet,
     "resnet_cifar": resnet.resnet_cifar,
     "resnet110_cifar": resnet.resnet110_cifar,
