@@ -15,6 +15,9 @@ MEMBERS = {
     "mlp_784_300_10": (16, (28, 28), 0.02),
     "resnet20_cifar": (8, (16, 16), 0.05),
     "plain20_cifar": (8, (16, 16), 0.05),
+    "preresnet110_cifar": (8, (16, 16), 0.05),
+    "resnetv2_50": (8, (64, 64), 0.05),
+    "wrn_16_4_cifar": (8, (16, 16), 0.05),
     "inception_v3": (8, (29, 29), 0.05),
     "inception_v3_aux": (4, (77, 77), 0.05),
     "inception_v4": (8, (75, 75), 0.05),
@@ -26,6 +29,9 @@ MEMBERS = {
 """Images, their size, and a learning rate."""
 
 SMALLER: dict[str, dict[str, object]] = {
+    "preresnet110_cifar": {"depths": (2, 2, 2)},
+    "resnetv2_50": {"depths": (1, 1, 1, 1), "widths": (8, 16, 32, 64)},
+    "wrn_16_4_cifar": {"depth": 10, "widening": 2, "dropout": 0.1},
     "inception_v3": {"width": 0.1, "first_stride": 1, "first_pool": False},
     "inception_v3_aux": {"width": 0.1, "first_stride": 1, "first_pool": False},
     "inception_v4": {"width": 0.1, "depths": (1, 1, 1)},

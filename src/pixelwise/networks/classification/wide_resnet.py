@@ -81,7 +81,7 @@ class WideResNetSpec(Spec):
     def __post_init__(self) -> None:
         if self.block == "basic" and (self.depth < 10 or (self.depth - 4) % 6):
             raise SpecError(
-                f"{self.name}: depth={self.depth}", expected="6N + 4: 10, 16, 22, 28, 34, 40, ...", do="Correct it"
+                f"{self.name}: depth={self.depth}", expected="10, 16, 22, 28 or another 6N + 4", do="Correct it"
             )
         if self.block == "bottleneck" and self.depth not in BOTTLENECKS:
             depths = ", ".join(map(str, BOTTLENECKS))
