@@ -5,7 +5,7 @@ from typing import Final
 
 from pixelwise.errors import RecipeError, suggest
 from pixelwise.training.recipe import Recipe
-from pixelwise.training.recipes import alexnet, general, lenet, resnet, unet, vgg
+from pixelwise.training.recipes import alexnet, convnext, densenet, enet, general, lenet, resnet, unet, vgg
 
 RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "quick": general.quick,
@@ -18,6 +18,10 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "resnet_imagenet": resnet.resnet_imagenet,
     "resnet_cifar": resnet.resnet_cifar,
     "resnet110_cifar": resnet.resnet110_cifar,
+    "densenet_imagenet": densenet.densenet_imagenet,
+    "densenet_cifar": densenet.densenet_cifar,
+    "enet": enet.enet,
+    "convnext": convnext.convnext,
     "unet": unet.unet,
 }
 
