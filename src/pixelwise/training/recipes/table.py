@@ -5,7 +5,7 @@ from typing import Final
 
 from pixelwise.errors import RecipeError, suggest
 from pixelwise.training.recipe import Recipe
-from pixelwise.training.recipes import alexnet, convnext, densenet, enet, general, lenet, resnet, unet, vgg
+from pixelwise.training.recipes import alexnet, convnext, densenet, enet, general, inception_v3, inception_v4, lenet, resnet, unet, vgg
 
 RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "quick": general.quick,
@@ -18,6 +18,9 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "resnet_imagenet": resnet.resnet_imagenet,
     "resnet_cifar": resnet.resnet_cifar,
     "resnet110_cifar": resnet.resnet110_cifar,
+    "inception_v3": inception_v3.inception_v3,
+    "inception_v4": inception_v4.inception_v4,
+    "inception_resnet_two_phase": inception_v4.inception_resnet_two_phase,
     "densenet_imagenet": densenet.densenet_imagenet,
     "densenet_cifar": densenet.densenet_cifar,
     "enet": enet.enet,
