@@ -258,6 +258,8 @@ AUGMENTATIONS: dict[str, Augment] = {
     "objects": Augment(flip_horizontal=0.5, shift_px=2),
     # He et al. 2015 (ResNet), section 4.2: 4 px padded on each side, random 32 x 32 crop of it or of its mirror image.
     "cifar": Augment(flip_horizontal=0.5, shift_px=4, border="fill"),
+    # Zagoruyko and Komodakis 2016 (wide ResNet): the same, padded with the picture's mirror image.
+    "cifar_mirrored": Augment(flip_horizontal=0.5, shift_px=4),
     # Szegedy et al. 2014 (GoogLeNet), section 6; and the mirror images of AlexNet.
     "imagenet": Augment(flip_horizontal=0.5, area=(0.08, 1.0)),
     "photographs": Augment(

@@ -5,7 +5,21 @@ from typing import Final
 
 from pixelwise.errors import RecipeError, suggest
 from pixelwise.training.recipe import Recipe
-from pixelwise.training.recipes import alexnet, convnext, densenet, enet, general, inception_v3, inception_v4, lenet, resnet, unet, vgg
+from pixelwise.training.recipes import (
+    alexnet,
+    convnext,
+    densenet,
+    enet,
+    general,
+    inception_v3,
+    inception_v4,
+    lenet,
+    preact_resnet,
+    resnet,
+    unet,
+    vgg,
+    wide_resnet,
+)
 
 RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "quick": general.quick,
@@ -18,6 +32,11 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "resnet_imagenet": resnet.resnet_imagenet,
     "resnet_cifar": resnet.resnet_cifar,
     "resnet110_cifar": resnet.resnet110_cifar,
+    "preact_resnet_imagenet": preact_resnet.preact_resnet_imagenet,
+    "preact_resnet_cifar": preact_resnet.preact_resnet_cifar,
+    "wide_resnet_cifar": wide_resnet.wide_resnet_cifar,
+    "wide_resnet_svhn": wide_resnet.wide_resnet_svhn,
+    "wide_resnet_imagenet": wide_resnet.wide_resnet_imagenet,
     "inception_v3": inception_v3.inception_v3,
     "inception_v4": inception_v4.inception_v4,
     "inception_resnet_two_phase": inception_v4.inception_resnet_two_phase,
