@@ -162,8 +162,8 @@ def test_labels_outside_the_given_classes(tmp_path: Path) -> None:
         (
             {"t.csv": "path,width\na.png,3\n"},
             {},
-            "ROOT: t.csv has the columns path, width. Expected the columns path and label (or mask). Rename the column "
-            "of classes to 'label', or that of masks to 'mask'.",
+            "ROOT: t.csv has the columns path, width. Expected the columns path and label, mask or labels. Rename the "
+            "column of classes to 'label', or that of masks to 'mask'.",
         ),
         (
             {"t.csv": "path,label\na.png,x\n"},
@@ -173,8 +173,8 @@ def test_labels_outside_the_given_classes(tmp_path: Path) -> None:
         (
             {"t.csv": "path,label,mask\na.png,x,b.png\n"},
             {},
-            'ROOT: t.csv has both labels and masks. Expected one aim. Choose with task="classification" or '
-            'task="segmentation" (--task).',
+            "ROOT: t.csv has the columns of classification and of segmentation. Expected one aim. Choose with "
+            'task="classification" or task="segmentation" (--task).',
         ),
         (
             {"t.csv": "path,label\na.png,x\n", "u.csv": "path,label\na.png,x\n"},
@@ -202,8 +202,8 @@ def test_labels_outside_the_given_classes(tmp_path: Path) -> None:
         (
             {"t.csv": "name,label\na.png,x\n"},
             {"layout": "table:t.csv"},
-            "ROOT/t.csv has the columns name, label. Expected the columns path and label (or mask). Rename the column "
-            "of image files to 'path'.",
+            "ROOT/t.csv has the columns name, label. Expected the columns path and label, mask or labels. Rename the "
+            "column of image files to 'path'.",
         ),
     ],
 )

@@ -183,8 +183,8 @@ def test_files_that_are_no_manifest(tmp_path: Path) -> None:
         Manifest.load(path)
     index(class_folders(tmp_path / "data")).save(path)
     arrays, metadata = read_arrays(path)
-    write_arrays(path, arrays, dict.fromkeys(metadata, "2"))
-    with pytest.raises(RunError, match=re.escape(f"{path} has format 2. Expected at most 1. Update pixelwise.")):
+    write_arrays(path, arrays, dict.fromkeys(metadata, "3"))
+    with pytest.raises(RunError, match=re.escape(f"{path} has format 3. Expected at most 2. Update pixelwise.")):
         Manifest.load(path)
 
 

@@ -79,7 +79,7 @@ def test_crop_keeps_the_centre_and_the_stated_fraction():
 
 def test_imagenets_protocol_is_resize_to_256_and_crop_224():
     frame = preprocess(3, resize="crop", size=(224, 224), crop_fraction=0.875)
-    assert frame._placement(375, 500) == ((256, 341), (16, 58))
+    assert frame.placement(375, 500) == ((256, 341), (16, 58))
     assert frame.spatial(np.zeros((375, 500, 3), np.uint8)).shape == (224, 224, 3)
 
 

@@ -60,6 +60,7 @@ def manifest_of(
         paths=TextColumn.of(paths or [f"c{label}/{place}.png" for place, label in enumerate(labels)]),
         masks=TextColumn.of([""] * n),
         groups=TextColumn.of(groups or [""] * n),
+        annotations=TextColumn.of([""] * n),
         columns=columns,
     )
 

@@ -11,9 +11,11 @@ from pixelwise.data.digests import DIGEST_BYTES
 from pixelwise.data.indexing import FileRecord, Wanted
 from pixelwise.data.layouts.listing import Fault, Listing
 from pixelwise.data.layouts.tree import Tree
-from pixelwise.data.mask_classes import MaskOptions, read_masks
+from pixelwise.data.mask_classes import MaskOptions
 from pixelwise.data.masks import MaskReading
 from pixelwise.data.names import show_path
+from pixelwise.data.target_columns import TargetColumns, Unit, target_columns, without_empty_classes
+from pixelwise.data.task_names import TARGET_FORMS
 from pixelwise.errors import DataError
 
 BadImages = Literal["refuse", "skip"]
@@ -21,8 +23,6 @@ BadImages = Literal["refuse", "skip"]
 DTYPES: Final = ("uint8", "uint16", "float32")  # a dtype's code in a manifest is its place here
 _SHOWN_FAULTS: Final = 10
 _NO_HASH: Final = bytes(DIGEST_BYTES)
-
-Unit = tuple[int, int]  # a listing's row, and the frame in its files (-1 for the whole file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class Assembled:
     paths: Sequence[str]
     masks: Sequence[str]
     groups: Sequence[str]
+    annotations: Sequence[str]
     columns: Arrays
 
 
 def wanted_files(listing: Listing) -> list[Wanted]:
     """Every file that the rows name, once; frames count one by one only where masks can follow them."""
-    by_frame = listing.task == "segmentation"
-    wanted = {path: Wanted(path, mask=False, by_frame=by_frame) for path in listing.paths}
+    wanted = {path: Wanted(path, mask=False, by_frame=bool(listing.masks)) for path in listing.paths}
     wanted.update((mask, Wanted(mask, mask=True, by_frame=True)) for mask in listing.masks)
     return list(wanted.values())
 
@@ -72,42 +72,32 @@ def assemble(
 
     """
     units, faults = _units(listing, records, reasons)
-    faults = [*tree.faults, *listing.faults, *faults]
-    reading: MaskReading | None = None
-    presence: list[bytes] = []
-    notes = list(listing.notes)
-    classes = listing.classes
-    if listing.task == "segmentation":
-        files = [(listing.masks[row], frame) for row, frame in units]
-        found = read_masks(tree, files, records, options) if units else None
-        if found is not None:
-            classes, reading = found.classes, found.reading
-            notes.extend(found.notes)
-            faults.extend((show_path(files[place][0]), reason) for place, reason in found.faults.items())
-            presence = [bits for place, bits in enumerate(found.presence) if place not in found.faults]
-            units = [unit for place, unit in enumerate(units) if place not in found.faults]
+    found = target_columns(tree, listing, units, records, options) if units else TargetColumns([], listing.classes, [])
+    faults = [*tree.faults, *listing.faults, *faults, *found.faults]
     if faults and bad_images == "refuse":
         raise _refusal(tree, faults)
-    if not units:
+    if not found.units:
+        why = [*faults, *found.skipped]
         raise DataError(
-            f"{tree.root}: none of its images can be used" + (f" ({_shown(faults)})" if faults else ""),
+            f"{tree.root}: none of its images can be used" + (f" ({_shown(why)})" if why else ""),
             expected="readable images, each with its label or mask",
             do="Check the folder",
         )
-    labels = [listing.labels[row] if listing.labels else -1 for row, _ in units]
-    if listing.labels and options.classes is None:
-        classes, labels = _without_empty_classes(tree, classes, labels, faults)
-    stacked = listing.task == "segmentation" and any(frame >= 0 for _, frame in units)
+    if options.classes is None and not TARGET_FORMS[listing.task].by_pixel:
+        found = without_empty_classes(tree, listing, found)
+    units = found.units
+    stacked = bool(listing.masks) and any(frame >= 0 for _, frame in units)
     return Assembled(
         layout="stack" if stacked else listing.layout,
-        classes=classes,
-        reading=reading,
-        skipped=(*tree.skipped, *listing.skipped, *faults),
-        notes=tuple(notes),
+        classes=found.classes,
+        reading=found.reading,
+        skipped=(*tree.skipped, *listing.skipped, *faults, *found.skipped),
+        notes=(*listing.notes, *found.notes),
         paths=[listing.paths[row] for row, _ in units],
         masks=[listing.masks[row] if listing.masks else "" for row, _ in units],
         groups=[listing.groups[row] if listing.groups else "" for row, _ in units],
-        columns=_columns(listing, units, records, labels=labels, presence=presence, num_classes=len(classes)),
+        annotations=found.annotations or [""] * len(units),
+        columns=_columns(listing, found, records),
     )
 
 
@@ -137,21 +127,14 @@ def _disagreement(image: FileRecord, mask: FileRecord) -> str:
     return ""
 
 
-def _columns(
-    listing: Listing,
-    units: list[Unit],
-    records: dict[str, FileRecord],
-    *,
-    labels: list[int],
-    presence: list[bytes],
-    num_classes: int,
-) -> Arrays:
+def _columns(listing: Listing, found: TargetColumns, records: dict[str, FileRecord]) -> Arrays:
+    units = found.units
     images = [records[listing.paths[row]] for row, _ in units]
     masks = [records[listing.masks[row]] if listing.masks else None for row, _ in units]
     frames = [frame for _, frame in units]
     count = len(units)
     columns: Arrays = {
-        "label": np.array(labels, np.int32),
+        "label": np.array(found.labels, np.int32),
         "split": np.array([listing.splits[row] if listing.splits else 0 for row, _ in units], np.uint8),
         "frame": np.array(frames, np.int32),
         "mask_frame": np.array([frame if listing.masks else -1 for frame in frames], np.int32),
@@ -168,32 +151,15 @@ def _columns(
             (mask.hash_of(frame) if mask else _NO_HASH for mask, frame in zip(masks, frames, strict=True)),
             DIGEST_BYTES,
         ),
-        "presence": _matrix(presence, (num_classes + 7) // 8) if presence else np.zeros((count, 0), np.uint8),
+        "presence": _matrix(found.presence, (len(found.classes) + 7) // 8)
+        if found.presence
+        else np.zeros((count, 0), np.uint8),
     }
     return {name: frozen(column) for name, column in columns.items()}
 
 
 def _matrix(rows: Iterable[bytes], width: int) -> "np.ndarray[tuple[int, int], np.dtype[np.uint8]]":
     return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, width)
-
-
-def _without_empty_classes(
-    tree: Tree, classes: tuple[str, ...], labels: list[int], faults: list[Fault]
-) -> tuple[tuple[str, ...], list[int]]:
-    """Drop the classes of which no image is left; those whose folders were empty are not in the table to begin with."""
-    counts = np.bincount(labels, minlength=len(classes))
-    kept = [index for index, count in enumerate(counts.tolist()) if count]
-    if len(kept) < 2:
-        raise DataError(
-            f"{tree.root} holds usable images of one class only ('{classes[kept[0]]}')",
-            expected="at least two classes",
-            do="Mend the images of the others",
-        )
-    faults.extend(
-        (name, "a class without usable images") for name, count in zip(classes, counts, strict=True) if not count
-    )
-    place = {old: new for new, old in enumerate(kept)}
-    return tuple(classes[index] for index in kept), [place[label] for label in labels]
 
 
 def _refusal(tree: Tree, faults: list[Fault]) -> DataError:

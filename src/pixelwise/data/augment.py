@@ -149,6 +149,20 @@ class Augment:
             DataError: the image is none of the three types, or has no channel axis.
 
         """
+        drawn = self.draw(image.shape[0], image.shape[1], rng, output_size, context=context)
+        return self.apply_drawn(image, label_map, drawn, rng, value_range=value_range, fill=fill)
+
+    def apply_drawn(
+        self,
+        image: NDArray[Any],
+        label_map: NDArray[np.uint8] | None,
+        drawn: tuple[Warp, Photometric],
+        rng: np.random.Generator,
+        *,
+        value_range: tuple[float, float] | None = None,
+        fill: tuple[float, ...] | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        """Apply what :meth:`draw` gave for a picture of this size; see :meth:`apply`. Noise is drawn from ``rng``."""
         if image.ndim != 3 or image.dtype not in _RANGES:
             raise DataError(
                 f"An image of shape {image.shape} and type {image.dtype}",
@@ -163,7 +177,7 @@ class Augment:
                 do="Correct the pair",
             )
         black_white = value_range or _RANGES[image.dtype]
-        warp, photometric = self.draw(image.shape[0], image.shape[1], rng, output_size, context=context)
+        warp, photometric = drawn
         outside = fill if fill is not None else (black_white[0],) * image.shape[2]
         image, label_map = warp.apply(image, label_map, fill=outside)
         return photometric.apply(image, black_white, rng), label_map

@@ -125,6 +125,7 @@ def _assembled(
         paths=[entry.path for entry in opened for _ in range(len(entry.labels))],
         masks=[""] * total,
         groups=[""] * total,
+        annotations=[""] * total,
         columns=columns,
     )
 

@@ -1,5 +1,6 @@
 """From samples of a manifest to arrays of one batch: read, resize, cache, augment, collate."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from pixelwise.data.names import show_path
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
 from pixelwise.data.sample_cache import CACHE_SHARE, CachePolicy, SampleCache, free_memory_bytes
+from pixelwise.data.targets import TARGETS
 from pixelwise.data.warp import Warp
 from pixelwise.errors import DataError, MaskError, UsageError
 
 Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
-"""Images (N, H, W, C) of their own type; labels int64 (N,) or label maps uint8 (N, H, W); manifest indices (N,)."""
+"""Images (N, H, W, C) of their own type; targets (N, ...), see :mod:`pixelwise.data.targets`; manifest indices (N,)."""
+_Sample = tuple[NDArray[Any], NDArray[np.uint8] | None]
+"""Picture (H, W, C), and label map (H, W) where the task has any."""
 
 
 class Dataset:
@@ -65,9 +69,9 @@ class Dataset:
         self.indices = np.asarray(indices, np.int64)
         self.context = context
         self._reader = SampleReader(root, manifest)
-        self._segments = manifest.task == "segmentation"
+        self._segments = manifest.form.by_pixel
         self._full_resolution = augment is not None and augment.needs_full_resolution
-        self._labels = manifest.column("label")
+        self._targets = TARGETS[manifest.task](manifest, None if self._full_resolution else preprocess)
         self._dtype = self._common_dtype()
         self._cache = self._make_cache(cache)
 
@@ -81,34 +85,34 @@ class Dataset:
 
     @property
     def sample_bytes(self) -> int:
-        """Size in bytes of the largest sample as it leaves this data set, its label map included."""
+        """Size in bytes of the largest sample as it leaves this data set, its target included."""
         heights, widths = self._stored_sizes()
         size = self.crop or (self.preprocess.size if self._full_resolution else None)
         pixels = int(np.max(heights * widths, initial=0)) if size is None else size[0] * size[1]
-        return pixels * self._pixel_bytes
+        return pixels * self._pixel_bytes + self._targets.sample_bytes
 
-    def stored(self, position: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    def stored(self, position: int) -> _Sample:
         """Read one sample as it is before augmentation: (H, W, C), and (H, W) or None. Not to be written to."""
         if self._cache is None:
             return self._read(position)
         self._cache.fill(np.array([position]), self._read)
         return self._cache.image(position), self._cache.label_map(position) if self._segments else None
 
-    def sample(self, position: int, epoch: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    def sample(self, position: int, epoch: int) -> _Sample:
         """Return one sample as the network sees it in this epoch, before normalising."""
+        return self._warped(position, epoch)[0]
+
+    def _warped(self, position: int, epoch: int) -> tuple[_Sample, Warp | None]:
+        """Return one sample as the network sees it, and the warp that it went through."""
         image, label_map = self.stored(position)
         if self.augment is None:
-            return _centre(image, label_map, self.crop)
+            warp = None if self.crop is None else _central(image.shape[:2], self.crop)
+            return (image, label_map) if warp is None else warp.apply(image, label_map), warp
+        rng = sample_generator(self.seed, epoch, int(self.indices[position]))
         size = self.crop or (self.preprocess.size if self._full_resolution else None)
-        return self.augment.apply(
-            image,
-            label_map,
-            sample_generator(self.seed, epoch, int(self.indices[position])),
-            size,
-            context=self.context,
-            value_range=(self.preprocess.low, self.preprocess.high),
-            fill=self.preprocess.raw_mean,
-        )
+        drawn = self.augment.draw(image.shape[0], image.shape[1], rng, size, context=self.context)
+        span, fill = (self.preprocess.low, self.preprocess.high), self.preprocess.raw_mean
+        return self.augment.apply_drawn(image, label_map, drawn, rng, value_range=span, fill=fill), drawn[0]
 
     def arrays(self, positions: NDArray[np.int64], epoch: int) -> Arrays:
         """Collate one batch.
@@ -124,16 +128,16 @@ class Dataset:
         """
         indices = self.indices[positions]
         whole = self._gathered(positions)
+        warps: Sequence[Warp | None] = [None] * len(indices)
         if whole is None:
-            samples = [self.sample(position, epoch) for position in positions.tolist()]
+            samples, warps = zip(*(self._warped(position, epoch) for position in positions.tolist()), strict=True)
             self._check_sizes([image.shape for image, _ in samples], indices)
             images = np.stack([image for image, _ in samples])
             maps = [label_map for _, label_map in samples if label_map is not None]
             label_maps = np.stack(maps) if maps else None
         else:
             images, label_maps = whole
-        targets = self._labels[indices].astype(np.int64) if label_maps is None else label_maps
-        return images, targets, indices
+        return images, self._targets.of_batch(indices, label_maps, warps), indices
 
     def _gathered(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8] | None] | None:
         """Copy a batch out of the cache in one go, where nothing changes the samples on their way."""
@@ -143,7 +147,7 @@ class Dataset:
         self._cache.fill(positions, self._read)
         return self._cache.gather(positions)
 
-    def _read(self, position: int) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    def _read(self, position: int) -> _Sample:
         index = int(self.indices[position])
         image = self._reader.image(index)
         label_map = self._label_map(index, image) if self._segments else None
@@ -220,15 +224,10 @@ class Dataset:
         return show_path(row.path) + (f" (picture {row.frame})" if row.frame >= 0 else "")
 
 
-def _centre(
-    image: NDArray[Any], label_map: NDArray[np.uint8] | None, crop: tuple[int, int] | None
-) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+def _central(size: tuple[int, ...], crop: tuple[int, int]) -> Warp:
     """Cut out the centre; where the crop is larger than the picture, show its mirror image around it."""
-    if crop is None:
-        return image, label_map
-    origin = (float((image.shape[0] - crop[0]) // 2), float((image.shape[1] - crop[1]) // 2))
-    warp = Warp(height=crop[0], width=crop[1], matrix=((1.0, 0.0), (0.0, 1.0)), origin=origin)
-    return warp.apply(image, label_map)
+    origin = (float((size[0] - crop[0]) // 2), float((size[1] - crop[1]) // 2))
+    return Warp(height=crop[0], width=crop[1], matrix=((1.0, 0.0), (0.0, 1.0)), origin=origin)
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -26,7 +26,7 @@ class Batch:
 
     Attributes:
         images: (N, C, H, W) in the pictures' own data type, laid out channels_last.
-        targets: int64 (N,) class indices, or uint8 (N, H, W) label maps with 255 for what is ignored.
+        targets: (N, ...), of the task's kind; see :mod:`pixelwise.data.targets`.
         indices: (N,) places in the manifest.
 
     """

@@ -10,10 +10,12 @@ from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from pixelwise.data.assembly import DTYPES, BadImages
 from pixelwise.data.build import index_folder
 from pixelwise.data.columns import Arrays, TextColumn, checked, compact, expand, frozen
+from pixelwise.data.description import description
 from pixelwise.data.digests import DIGEST_BYTES
 from pixelwise.data.index_cache import default_cache_folder
 from pixelwise.data.indexing import Progress
@@ -21,15 +23,16 @@ from pixelwise.data.layouts.class_names import Colour
 from pixelwise.data.layouts.listing import Fault
 from pixelwise.data.mask_classes import MaskOptions
 from pixelwise.data.masks import IGNORE, MaskKind, MaskReading
-from pixelwise.data.names import SPLITS, counted
+from pixelwise.data.names import SPLITS
 from pixelwise.data.sample import Sample
-from pixelwise.data.task_names import TaskName
+from pixelwise.data.task_names import TARGET_FORMS, TargetForm, TaskName
 from pixelwise.errors import RunError, UsageError, WeightsError
 from pixelwise.storage.arrays import read_arrays, write_arrays
 
 __all__ = ["DTYPES", "FORMAT", "BadImages", "Manifest", "Sample", "TaskName", "build_manifest"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_WITHOUT_ANNOTATIONS: Final = 1
 _FORMAT_KEY: Final = "pixelwise-manifest"  # the only metadata: several would be written in any order
 _SCALARS: Final[Mapping[str, Any]] = {
     "label": np.int32,
@@ -46,7 +49,6 @@ _SCALARS: Final[Mapping[str, Any]] = {
     "mask_mtime_ns": np.int64,
 }
 _ROWS: Final = ("sha256", "mask_sha256", "presence")
-_CLASSES_SHOWN: Final = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -55,12 +57,12 @@ class Manifest:
 
     Attributes:
         layout: how the folder was read (see ``layouts.listing.LAYOUTS``).
-        task: "classification" or "segmentation".
+        task: what the samples' targets are for.
         classes: one table for all splits.
-        mask_reading: how masks become label maps; ``None`` for classification.
+        mask_reading: how masks become label maps; ``None`` where there are none.
         skipped: (path, reason) of everything left out; paths in printable form.
         notes: sentences on how the folder was read and divided.
-        paths, masks, groups: text columns.
+        paths, masks, groups, annotations: text columns; see :class:`~pixelwise.data.sample.Sample`.
         columns: numeric columns by name, read-only.
 
     """
@@ -74,6 +76,7 @@ class Manifest:
     paths: TextColumn
     masks: TextColumn
     groups: TextColumn
+    annotations: TextColumn
     columns: Arrays
 
     def __len__(self) -> int:
@@ -91,6 +94,7 @@ class Manifest:
             path=self.paths[index],
             frame=value["frame"],
             label=value["label"],
+            annotation=self.annotations[index],
             mask=self.masks[index],
             mask_frame=value["mask_frame"],
             split=SPLITS[value["split"]],
@@ -112,12 +116,20 @@ class Manifest:
 
         ``label``, ``frame``, ``mask_frame``, ``height``, ``width``, ``channels`` int32; ``split`` uint8 (place in
         ``names.SPLITS``); ``dtype`` uint8 (place in :data:`DTYPES`); ``size_bytes``, ``mtime_ns`` and the masks' int64;
-        ``sha256``, ``mask_sha256`` (n, 32) uint8; ``presence`` (n, ceil(classes / 8)) uint8, one bit for each class in
-        the mask, lowest first (no columns for classification); ``path``, ``mask``, ``group`` int32, equal where the
-        strings are equal.
+        ``sha256``, ``mask_sha256`` (n, 32) uint8; ``presence`` (n, ceil(classes / 8)) uint8, one bit for each class
+        that is shown, lowest first (no columns where a sample has one class, its label); ``path``, ``mask``, ``group``,
+        ``annotation`` int32, equal where the strings are equal.
         """
-        texts = {"path": self.paths, "mask": self.masks, "group": self.groups}
+        texts = self._texts()
         return texts[name].codes if name in texts else self.columns[name]
+
+    def _texts(self) -> dict[str, TextColumn]:
+        return {"path": self.paths, "mask": self.masks, "group": self.groups, "annotation": self.annotations}
+
+    @property
+    def form(self) -> TargetForm:
+        """What the targets of the task are like."""
+        return TARGET_FORMS[self.task]
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """The samples of a split ("train", "val", "test", or "" for those in none), ascending."""
@@ -137,7 +149,8 @@ class Manifest:
         """
         reading = self.mask_reading.to_json() if self.mask_reading else None
         digest = hashlib.sha256(json.dumps([self.task, list(self.classes), reading], sort_keys=True).encode())
-        for text in (self.paths, self.masks):
+        annotations = (self.annotations,) if len(self.annotations.blob) else ()  # so that older digests stay valid
+        for text in (self.paths, self.masks, *annotations):
             for part in (text.codes, text.offsets, text.blob):
                 digest.update(np.ascontiguousarray(part).data)
         for name in ("frame", "mask_frame", "label", "split", "sha256", "mask_sha256"):
@@ -146,33 +159,26 @@ class Manifest:
 
     def describe(self) -> str:
         """Say in a few lines what was found and how it is read."""
-        height, width = self.columns["height"], self.columns["width"]
-        aim = "of" if self.task == "classification" else "with masks of"
-        lines = [
-            f"{self.layout}: {counted(len(self), 'image')} {aim} {len(self.classes)} classes, {_extent(height, width)}."
-        ]
-        counts = np.bincount(self.columns["split"], minlength=len(SPLITS))
-        names = ("in no split", *SPLITS[1:])
-        lines.append("Splits: " + ", ".join(f"{names[k]} {counts[k]:,}" for k in (1, 2, 3, 0) if counts[k]) + ".")
-        per_class = self.images_per_class()
-        shown = [f"{name} ({number:,})" for name, number in zip(self.classes, per_class.tolist(), strict=True)]
-        rest = len(shown) - _CLASSES_SHOWN
-        more = f" and {rest} more classes" if rest > 0 else ""
-        lines.append(f"Images per class: {', '.join(shown[:_CLASSES_SHOWN])}{more}.")
-        if self.mask_reading:
-            lines.append(f"Masks are read as {self.mask_reading.kind}.")
-        if self.skipped:
-            entries = "1 entry" if len(self.skipped) == 1 else f"{len(self.skipped):,} entries"
-            lines.append(f"Left out: {entries}, first {self.skipped[0][0]} ({self.skipped[0][1]}).")
-        return "\n".join([*lines, *self.notes])
+        return description(self)
 
-    def images_per_class(self) -> NDArray[np.int64]:
-        """(classes,) how many images show each class: by label, or by the pixels of their masks."""
-        if self.task == "classification":
-            labels = self.columns["label"]
-            return np.bincount(labels[labels >= 0], minlength=len(self.classes))
-        bits = np.unpackbits(self.columns["presence"], axis=1, count=len(self.classes), bitorder="little")
-        return bits.sum(axis=0, dtype=np.int64)
+    def images_per_class(self, rows: NDArray[Any] | slice = slice(None)) -> NDArray[np.int64]:
+        """(classes,) how many of the images in ``rows`` show each class."""
+        return np.asarray(self.shows(rows).sum(axis=0), np.int64).ravel()
+
+    def shows(self, rows: NDArray[Any] | slice = slice(None)) -> csr_array:
+        """(samples, classes), 1 where a sample of ``rows`` (indices, or true for each) shows a class."""
+        if self.form.shows_several:
+            bits = self.columns["presence"][rows]
+            return csr_array(np.unpackbits(bits, axis=1, count=len(self.classes), bitorder="little").astype(np.float64))
+        labels = self.columns["label"][rows]
+        known = np.flatnonzero(labels >= 0)
+        return csr_array((np.ones(len(known)), (known, labels[known])), shape=(len(labels), len(self.classes)))
+
+    def labelled(self) -> NDArray[np.bool_]:
+        """(n,) whether a sample has its target; "no class at all" is one where a sample may show several."""
+        if self.form.by_pixel:
+            return np.array([bool(mask) for mask in self.masks.table()], np.bool_)[self.masks.codes]
+        return np.ones(len(self), np.bool_) if self.form.shows_several else self.columns["label"] >= 0
 
     def save(self, path: Path) -> None:
         """Write the manifest atomically into one safetensors file.
@@ -191,7 +197,7 @@ class Manifest:
             "rows": len(self),
         }
         arrays = {name: compact(column) for name, column in self.columns.items()}
-        for name, text in (("path", self.paths), ("mask", self.masks), ("group", self.groups)):
+        for name, text in self._texts().items():
             arrays.update(text.arrays(name))
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
         write_arrays(path, arrays, {_FORMAT_KEY: str(FORMAT)})
@@ -214,14 +220,14 @@ class Manifest:
         if int(number) > FORMAT:
             raise RunError(f"{path} has format {number}", expected=f"at most {FORMAT}", do="Update pixelwise")
         try:
-            return cls._from_arrays(arrays)
+            return cls._from_arrays(arrays, int(number))
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"{path} is damaged ({error})", do="Restore it from a copy, or index the data again"
             ) from None
 
     @classmethod
-    def _from_arrays(cls, arrays: Arrays) -> "Manifest":
+    def _from_arrays(cls, arrays: Arrays, number: int) -> "Manifest":
         about = json.loads(checked(arrays, "about", np.uint8, 1).tobytes())
         rows = int(about["rows"])
         columns = {name: expand(checked(arrays, name, dtype, 1), rows) for name, dtype in _SCALARS.items()}
@@ -237,6 +243,9 @@ class Manifest:
             paths=TextColumn.from_arrays("path", arrays, rows),
             masks=TextColumn.from_arrays("mask", arrays, rows),
             groups=TextColumn.from_arrays("group", arrays, rows),
+            annotations=TextColumn.of([""] * rows)
+            if number == _WITHOUT_ANNOTATIONS
+            else TextColumn.from_arrays("annotation", arrays, rows),
             columns=columns,
         )
         limits = {"label": len(manifest.classes), "split": len(SPLITS), "dtype": len(DTYPES)}
@@ -246,14 +255,6 @@ class Manifest:
         if any(columns[name].shape[1] != DIGEST_BYTES for name in ("sha256", "mask_sha256")):
             raise ValueError("a hash of the wrong length")
         return manifest
-
-
-def _extent(height: NDArray[Any], width: NDArray[Any]) -> str:
-    if not len(height):
-        return "no pixels"
-    low, high = (int(height.min()), int(width.min())), (int(height.max()), int(width.max()))
-    smallest = f"{low[0]} x {low[1]} px"
-    return smallest if low == high else f"{smallest} to {high[0]} x {high[1]} px"
 
 
 def build_manifest(
@@ -322,5 +323,6 @@ def build_manifest(
         paths=TextColumn.of(parts.paths),
         masks=TextColumn.of(parts.masks),
         groups=TextColumn.of(parts.groups),
+        annotations=TextColumn.of(parts.annotations),
         columns=parts.columns,
     )

@@ -82,6 +82,22 @@ class Preprocess:
         """Size of a picture of ``height`` x ``width`` after :meth:`spatial`."""
         return self.size or (height, width)
 
+    def placement(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Size of the resized picture, and where the result's top left corner lies in it (negative: padding)."""
+        target = self.output_size(height, width)
+        if self.resize in ("none", "stretch"):
+            return target, (0, 0)
+        ratios = (target[0] / height, target[1] / width)
+        if self.resize == "crop":
+            scale = max(ratios) / self.crop_fraction
+            rows, columns = max(round(height * scale), target[0]), max(round(width * scale), target[1])
+        else:
+            scale = min(ratios)
+            rows, columns = (
+                min(max(round(length * scale), 1), most) for length, most in zip((height, width), target, strict=True)
+            )
+        return (rows, columns), ((rows - target[0]) // 2, (columns - target[1]) // 2)
+
     def spatial(self, image: NDArray[Any]) -> NDArray[Any]:
         """Bring a picture to the network's size: area averages along a side that shrinks, linear along one that grows.
 
@@ -105,7 +121,7 @@ class Preprocess:
         """Bring a label map (H, W) to the network's size by the nearest pixel; padding is 255, which is ignored."""
         if self.size is None:
             return label_map
-        (height, width), (top, left) = self._placement(*label_map.shape)
+        (height, width), (top, left) = self.placement(*label_map.shape)
         label_map = _cut(resize_label_map(label_map, height, width), self.size, top, left)
         return self._padded(label_map, np.array(IGNORE)) if self.resize == "pad" else label_map
 
@@ -119,7 +135,7 @@ class Preprocess:
             )
         if self.size is None:
             return image
-        (height, width), (top, left) = self._placement(*image.shape[:2])
+        (height, width), (top, left) = self.placement(*image.shape[:2])
         return np.ascontiguousarray(_cut(resize_image(image, height, width), self.size, top, left))
 
     def restore_size(self, values: NDArray[Any], height: int, width: int) -> NDArray[Any]:
@@ -148,7 +164,7 @@ class Preprocess:
             )
         if self.size is None:
             return values
-        (rows, columns), (top, left) = self._placement(height, width)
+        (rows, columns), (top, left) = self.placement(height, width)
         seen = values[..., max(-top, 0) : max(-top, 0) + rows, max(-left, 0) : max(-left, 0) + columns]
         if self.resize == "crop":
             whole = np.full(
@@ -224,22 +240,6 @@ class Preprocess:
                 expected="numbers, and lists of numbers",
                 do="Take the model from a folder that pixelwise wrote",
             ) from None
-
-    def _placement(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Size of the resized picture, and where the result's top left corner lies in it (negative: padding)."""
-        target = self.output_size(height, width)
-        if self.resize in ("none", "stretch"):
-            return target, (0, 0)
-        ratios = (target[0] / height, target[1] / width)
-        if self.resize == "crop":
-            scale = max(ratios) / self.crop_fraction
-            rows, columns = max(round(height * scale), target[0]), max(round(width * scale), target[1])
-        else:
-            scale = min(ratios)
-            rows, columns = (
-                min(max(round(length * scale), 1), most) for length, most in zip((height, width), target, strict=True)
-            )
-        return (rows, columns), ((rows - target[0]) // 2, (columns - target[1]) // 2)
 
     def _padded(self, array: NDArray[Any], value: NDArray[Any]) -> NDArray[Any]:
         """Put ``array`` in the middle of an array of the result's size filled with ``value``."""

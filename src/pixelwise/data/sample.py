@@ -12,6 +12,8 @@ class Sample:
         path: the image, relative to the data folder, POSIX separators.
         frame: the picture's place in a container, -1 for a file that is one picture.
         label: class index, -1 for none.
+        annotation: what the task says beyond one class, "" for nothing: class indices, or a box (x_min y_min x_max
+            y_max in pixels); numbers with spaces between them.
         mask: the mask's relative path, "" for none.
         mask_frame: as ``frame``, of the mask.
         split: "", "train", "val" or "test".
@@ -26,6 +28,7 @@ class Sample:
     path: str
     frame: int
     label: int
+    annotation: str
     mask: str
     mask_frame: int
     split: str

@@ -1,8 +1,8 @@
 """Dividing samples into training, validation and test sets: seeded, stratified, never parting what belongs together.
 
-Classification with single images is stratified exactly: in each class, each split's share is within one image of its
-target, and what rounding leaves is spread over the classes so that the totals agree too. Groups and segmentation, where
-one sample may show many classes, are stratified greedily (K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the
+Single images of one class each are stratified exactly: in each class, each split's share is within one image of its
+target, and what rounding leaves is spread over the classes so that the totals agree too. Groups, and samples that may
+show many classes (masks, several labels), are stratified greedily (K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the
 stratification of multi-label data", ECML PKDD 2011, with whole groups in place of single samples).
 """
 
@@ -130,15 +130,6 @@ class _Division:
             keys.append(digest.digest())
         return np.frombuffer(b"".join(keys), np.uint64)
 
-    def shows(self, samples: NDArray[np.int64]) -> csr_array:
-        """(samples, classes), 1 where a sample shows a class."""
-        count, num_classes = len(samples), len(self.manifest.classes)
-        if self.manifest.task == "classification":
-            labels = self.manifest.column("label")[samples]
-            return csr_array((np.ones(count), (np.arange(count), labels)), shape=(count, num_classes))
-        bits = np.unpackbits(self.manifest.column("presence")[samples], axis=1, count=num_classes, bitorder="little")
-        return csr_array(bits.astype(np.float64))
-
     def mend(self, codes: Codes, *, every_class: bool) -> None:
         """Give every class a training sample and every wanted split a sample, moving as few atoms as possible.
 
@@ -153,9 +144,9 @@ class _Division:
         where = np.zeros(len(names), np.int64)
         where[of_sample] = codes[self.pool]
         spread = csr_array((np.ones(len(of_sample)), (of_sample, np.arange(len(of_sample)))))
-        shown = csr_array(spread @ self.shows(self.pool))
+        shown = csr_array(spread @ self.manifest.shows(self.pool))
         elsewhere = np.setdiff1d(np.flatnonzero(codes == TRAIN), self.pool)
-        fixed = np.asarray(self.shows(elsewhere).sum(axis=0)).ravel()
+        fixed = np.asarray(self.manifest.shows(elsewhere).sum(axis=0)).ravel()
         in_train = fixed + np.asarray(shown[where == TRAIN].sum(axis=0)).ravel()
         missing = np.flatnonzero((in_train == 0) & (np.asarray(shown.sum(axis=0)).ravel() > 0))
         for index in missing if every_class else ():
@@ -228,7 +219,7 @@ def _stratified(task: _Division) -> Codes:
     keys = task.order_keys()
     _, of_sample, sizes = np.unique(task.bound, return_inverse=True, return_counts=True)
     alone = sizes[of_sample] == 1
-    if task.manifest.task == "segmentation":
+    if task.manifest.form.shows_several:
         alone[:] = False
     codes = np.zeros(len(task.pool), np.int64)
     together = np.flatnonzero(~alone)
@@ -247,11 +238,11 @@ def _greedy(
     _, atom = np.unique(of_sample[together], return_inverse=True)
     sizes = np.bincount(atom)
     spread = csr_array((np.ones(len(atom)), (atom, np.arange(len(atom)))))
-    shown = csr_array(spread @ task.shows(task.pool[together]))
+    shown = csr_array(spread @ task.manifest.shows(task.pool[together]))
     first_key = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(first_key, atom, keys[together])
     # Shares of the whole pool: the single samples, still free, will even things out.
-    totals = np.asarray(task.shows(task.pool).sum(axis=0)).ravel()
+    totals = np.asarray(task.manifest.shows(task.pool).sum(axis=0)).ravel()
     need = np.outer(task.target, totals)
     need_size = task.target * len(task.pool)
     need_size[task.target == 0] = -np.inf

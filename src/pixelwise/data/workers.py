@@ -82,7 +82,7 @@ def read_ahead(dataset: Dataset, plan: list[NDArray[np.int64]], epoch: int, work
 
 def _batch_bytes(dataset: Dataset, samples: int) -> int:
     """Room for the images and targets of a batch, the targets on a whole word."""
-    return -(-(samples * (dataset.sample_bytes + 8) + 8) // 8) * 8
+    return -(-(samples * dataset.sample_bytes + 8) // 8) * 8
 
 
 def _start(dataset: Dataset, epoch: int, size_bytes: int) -> _Worker:

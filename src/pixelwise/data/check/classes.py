@@ -26,17 +26,7 @@ _FEW_SAMPLES: Final = 20
 def count_classes(manifest: Manifest) -> Counts:
     """Return (splits, classes) images that show each class, by label or in their masks."""
     split = manifest.column("split")
-    counts = np.zeros((len(SPLITS), len(manifest.classes)), np.int64)
-    if manifest.task == "classification":
-        labels = manifest.column("label")
-        np.add.at(counts, (split[labels >= 0], labels[labels >= 0]), 1)
-        return counts
-    for code in range(len(SPLITS)):
-        bits = np.unpackbits(
-            manifest.column("presence")[split == code], axis=1, count=len(manifest.classes), bitorder="little"
-        )
-        counts[code] = bits.sum(axis=0, dtype=np.int64)
-    return counts
+    return np.stack([manifest.images_per_class(split == code) for code in range(len(SPLITS))])
 
 
 def class_rows(manifest: Manifest, counts: Counts, survey: Survey) -> tuple[ClassRow, ...]:
@@ -44,7 +34,7 @@ def class_rows(manifest: Manifest, counts: Counts, survey: Survey) -> tuple[Clas
     used = [code for code in (1, 2, 3, 0) if (manifest.column("split") == code).any()]
     pixels = survey.pixels[: len(manifest.classes)]
     total = max(1, int(pixels.sum()))
-    masked = manifest.task == "segmentation"
+    masked = manifest.form.by_pixel
     return tuple(
         ClassRow(
             name,
@@ -60,11 +50,11 @@ def report_classes(manifest: Manifest, counts: Counts, survey: Survey, findings:
     """Report on the classes' sizes, on splits, and on what masks show."""
     _splits(manifest, findings)
     _absent(manifest, counts, findings)
-    if manifest.task == "classification":
-        _images(manifest, counts.sum(axis=0), findings)
-    else:
+    if manifest.form.by_pixel:
         _pixels(manifest, survey, findings)
         _mask_classes(manifest, counts.sum(axis=0), findings)
+    else:
+        _images(manifest, counts.sum(axis=0), findings)
 
 
 def _splits(manifest: Manifest, findings: Findings) -> None:

@@ -106,7 +106,8 @@ def _part_same_pixels(reader: SampleReader, pairs: Pairs) -> tuple[Pairs, Pairs]
 def _report_same(manifest: Manifest, pairs: Pairs, findings: Findings) -> None:
     if not len(pairs):
         return
-    split, label = manifest.column("split"), manifest.column("label")
+    split = manifest.column("split")
+    target = np.stack([manifest.column("label"), manifest.column("annotation")])
     left, right = pairs[:, 0], pairs[:, 1]
     across = (split[left] != split[right]) & (split[left] > 0) & (split[right] > 0)
     if across.any():
@@ -118,12 +119,12 @@ def _report_same(manifest: Manifest, pairs: Pairs, findings: Findings) -> None:
             "Remove one of each pair, or let pixelwise divide the data (it keeps equal pictures together)",
             _paths(manifest, pairs[across]),
         )
-    torn = label[left] != label[right]
+    torn = (target[:, left] != target[:, right]).any(axis=0)
     if torn.any():
         findings.add(
             "warning",
             "label-conflict",
-            f"{counted(int(torn.sum()), 'picture')} under two classes: {_shown(manifest, pairs[torn])}.",
+            f"{counted(int(torn.sum()), 'picture')} under two {manifest.form.noun}: {_shown(manifest, pairs[torn])}.",
             "Keep the right one of each pair",
             _paths(manifest, pairs[torn]),
         )

@@ -9,6 +9,7 @@ from pixelwise.data.check.findings import Findings, Severity, counted
 from pixelwise.data.images import FORMAT_SUFFIXES, ImageInfo
 from pixelwise.data.layouts.listing import suffix
 from pixelwise.data.names import show_path
+from pixelwise.data.target_columns import BACKGROUND_ONLY
 
 Fault = tuple[str, str]  # (path, reason)
 
@@ -82,6 +83,12 @@ _KINDS: Final = (
         r"not opaque|not whole numbers|both an image and a mask|^stores |inverted table",
         "Masks of an unfit form",
         "Save them as 8-bit grey, palette or RGB PNG without transparency",
+    ),
+    _Kind(
+        "unfit-box",
+        r"^the box of |^its box ",
+        "Boxes that are none",
+        "Correct the table: pixels of the picture, x_min < x_max and y_min < y_max",
     ),
     _Kind(
         "empty-class",
@@ -159,9 +166,10 @@ def report_skipped(skipped: Sequence[Fault], findings: Findings) -> None:
             (path for path, _ in odd),
         )
     if rest:
-        hidden = all("has no masks" in reason for _, reason in rest)  # a test set whose masks are kept secret
+        # a test set whose masks are kept secret, and pictures without an object
+        meant = all("has no masks" in reason or reason == BACKGROUND_ONLY for _, reason in rest)
         findings.add(
-            "info" if hidden else "warning",
+            "info" if meant else "warning",
             "left-aside",
             f"Entries that no rule of the layout covers ({len(rest):,}): {_told(rest)}.",
             "Move them if they belong to the data",

@@ -16,8 +16,8 @@ class ClassRow:
     Attributes:
         name: the class.
         images: number of images by split; the key "" stands for images in no split.
-        pixels: pixels of the class in the masks that were decoded; ``None`` for classification.
-        pixel_share: ``pixels`` of all that are not ignored, 0 to 1; ``None`` for classification.
+        pixels: pixels of the class in the masks that were decoded; ``None`` where there are none.
+        pixel_share: ``pixels`` of all that are not ignored, 0 to 1; ``None`` where there are no masks.
 
     """
 
@@ -34,7 +34,7 @@ class CheckReport:
     Attributes:
         root: the folder.
         layout: how its images lie; "" when that could not be told.
-        task: "classification", "segmentation", or "".
+        task: what the data are for; "" when that could not be told.
         num_samples: usable samples.
         num_decoded: samples whose pixels were looked at.
         classes: the class table with counts.
@@ -69,7 +69,7 @@ class CheckReport:
 
     @property
     def class_pixels(self) -> dict[str, int]:
-        """Pixels of each class in the masks that were decoded; empty for classification."""
+        """Pixels of each class in the masks that were decoded; empty without masks."""
         return {row.name: row.pixels for row in self.classes if row.pixels is not None}
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:

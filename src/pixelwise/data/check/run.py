@@ -21,6 +21,7 @@ from pixelwise.data.check.findings import Findings, Severity
 from pixelwise.data.check.pictures import report_pictures
 from pixelwise.data.check.report import CheckReport
 from pixelwise.data.check.survey import CONTAINERS, Survey, survey_pictures, without_failures
+from pixelwise.data.check.targets import report_targets
 from pixelwise.data.cifar import Batches
 from pixelwise.data.indexing import Progress
 from pixelwise.data.layouts.class_names import Colour
@@ -29,15 +30,16 @@ from pixelwise.data.layouts.tree import Tree, walk
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE, MaskKind
 from pixelwise.data.names import SPLITS, show_path
+from pixelwise.data.target_columns import BACKGROUND_ONLY
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError
 
 DECODED: Final = 50_000
-_ELSE: Final = {
-    "classification": "If that is not meant, choose with layout or classes (--layout, --classes)",
-    "segmentation": "If that is not meant, choose with layout, classes, mask_kind or ignore (--layout, --classes, "
-    "--mask-kind, --ignore)",
-}
+_ELSE: Final = "If that is not meant, choose with layout or classes (--layout, --classes)"
+_ELSE_MASKS: Final = (
+    "If that is not meant, choose with layout, classes, mask_kind or ignore "
+    "(--layout, --classes, --mask-kind, --ignore)"
+)
 
 
 def check_data(
@@ -62,7 +64,7 @@ def check_data(
 
     Args:
         root: the data folder.
-        task: "classification" or "segmentation", where the folder would serve for both.
+        task: what the folder is for, where it would serve several tasks.
         layout: how the images lie; found by looking when ``None``.
         classes: the class table in its order; from the data when ``None``.
         mask_kind: how masks are to be read; judged by their values when ``None``.
@@ -111,6 +113,7 @@ def check_data(
     except DataError as error:
         return report_without_index(root, error, task=task, layout=layout, classes=classes, most=max_decoded)
     harmless = _harmless(tree, task, layout, classes)
+    harmless |= {entry for entry in manifest.skipped if entry[1] == BACKGROUND_ONLY}
     faults = [entry for entry in manifest.skipped if entry not in harmless and entry not in undecodable]
     report_faults(faults, findings, severity=severity)
     report_skipped([entry for entry in manifest.skipped if entry in harmless], findings)
@@ -119,6 +122,7 @@ def check_data(
     report_pictures(manifest, survey, findings)
     counts = count_classes(manifest)
     report_classes(manifest, counts, survey, findings)
+    report_targets(manifest, findings)
     find_duplicates(root, manifest, survey, findings)
     _report_reading(manifest, survey, findings)
     split = manifest.column("split")
@@ -155,15 +159,15 @@ def _harmless(
 
 
 def _pairs(manifest: Manifest) -> Iterator[tuple[str, str]]:
-    if manifest.task == "segmentation":
-        images, masks = manifest.paths, manifest.masks
-        codes = dict.fromkeys(zip(images.codes.tolist(), masks.codes.tolist(), strict=True))
-        yield from ((images.distinct(image), masks.distinct(mask)) for image, mask in codes)
+    images, masks = manifest.paths, manifest.masks
+    codes = dict.fromkeys(zip(images.codes.tolist(), masks.codes.tolist(), strict=True))
+    pairs = ((images.distinct(image), masks.distinct(mask)) for image, mask in codes)
+    return (pair for pair in pairs if pair[1])
 
 
 def _report_reading(manifest: Manifest, survey: Survey, findings: Findings) -> None:
     for note in manifest.notes:
-        findings.add("info", "reading", note, _ELSE[manifest.task])
+        findings.add("info", "reading", note, _ELSE if manifest.mask_reading is None else _ELSE_MASKS)
     left = len(manifest) - len(survey.rows) - len(survey.failures)
     if left > 0:
         how = "a container is checked as a whole" if manifest.layout in CONTAINERS else "raise max_decoded for all"

@@ -175,7 +175,7 @@ def _look(reader: SampleReader, row: int) -> Look | tuple[str, str]:
     try:
         image = reader.image(row)
         pixels = np.zeros(0, np.int64)
-        if manifest.task == "segmentation":
+        if manifest.form.by_pixel:
             path = manifest.masks[row]
             pixels = np.bincount(reader.label_map(row).ravel(), minlength=256)
     except DataError as error:

@@ -1,18 +1,19 @@
 """Finding the layout of a data folder by looking; where more than one fits, the user chooses."""
 
+from dataclasses import replace
 from typing import Final
 
 from pixelwise.data import cifar, idx
-from pixelwise.data.layouts import class_folders, pairs, table
-from pixelwise.data.layouts.listing import LAYOUTS, Listing, count_kinds, is_image, suffix
+from pixelwise.data.layouts import class_folders, pairs, table_rows
+from pixelwise.data.layouts.listing import LAYOUTS, TARGET_COLUMNS, Listing, count_kinds, is_image, suffix
+from pixelwise.data.layouts.table import Table, read_table, tables
 from pixelwise.data.layouts.tree import Tree
 from pixelwise.data.names import counted, show_path, some
-from pixelwise.data.task_names import TaskName
+from pixelwise.data.task_names import TARGET_FORMS, TASK_NAMES, TaskName
 from pixelwise.errors import DataError, UsageError, suggest
 
 Found = Listing | idx.IdxFiles | cifar.Batches
 
-_TASKS: Final = ("classification", "segmentation")
 _ARCHIVES: Final = (".zip", ".tar", ".tgz", ".tar.gz", ".rar", ".7z")
 
 
@@ -33,11 +34,18 @@ def find_layout(
         DataError: no layout fits, several fit, or the one that fits cannot serve the task.
 
     """
-    if task is not None and task not in _TASKS:
-        raise UsageError(f"'{task}' is not a task", expected=" or ".join(_TASKS), do=suggest(task, _TASKS))
-    found = _chosen(tree, layout, task, classes) if layout else _looked_for(tree, task, classes)
-    if task not in (None, _task(found)):
-        raise _unfit(tree, _name(found), _task(found))
+    if task is not None and task not in TASK_NAMES:
+        raise UsageError(f"'{task}' is not a task", expected=", ".join(TASK_NAMES), do=suggest(task, TASK_NAMES))
+    found = _for_task(_chosen(tree, layout, task, classes), task) if layout else _looked_for(tree, task, classes)
+    if task is not None and task != _task(found):
+        raise _unfit(tree, _name(found), _task(found), task)
+    return found
+
+
+def _for_task(found: Found, task: TaskName | None) -> Found:
+    """Take what was found for the task that is wanted, where it serves that as well."""
+    if task is not None and isinstance(found, Listing) and found.task in TARGET_FORMS[task].also_from:
+        return replace(found, task=task)
     return found
 
 
@@ -45,13 +53,13 @@ def _chosen(tree: Tree, layout: str, task: TaskName | None, classes: tuple[str, 
     name, _, choice = layout.partition(":")
     if name not in LAYOUTS:
         raise UsageError(f"'{layout}' is not a layout", expected=", ".join(LAYOUTS), do=suggest(name, LAYOUTS))
-    if choice and name not in (table.NAME, idx.NAME):
+    if choice and name not in (table_rows.NAME, idx.NAME):
         raise UsageError(f"'{layout}': the layout {name} takes no choice", expected=name)
     found: Found | None
     if name == class_folders.NAME:
         found = class_folders.find(tree, classes=classes)
-    elif name == table.NAME:
-        found = table.find(tree, _tables(tree, choice), task=task, classes=classes)
+    elif name == table_rows.NAME:
+        found = table_rows.find(tree, _tables(tree, choice), task=task, classes=classes)
     elif name == idx.NAME:
         found = idx.find_files(tree, prefix=choice or None)
     elif name == cifar.NAME:
@@ -67,20 +75,20 @@ def _chosen(tree: Tree, layout: str, task: TaskName | None, classes: tuple[str, 
     return found
 
 
-def _tables(tree: Tree, choice: str) -> list[table.Table]:
+def _tables(tree: Tree, choice: str) -> list[Table]:
     if not choice:
-        return table.tables(tree)
+        return tables(tree)
     if choice not in tree.files:
         texts = [path for path in tree.files if suffix(path) in (".csv", ".tsv")]
         raise DataError(
             f"{tree.root} has no table '{choice}'", expected="a CSV or TSV file in it", do=suggest(choice, texts)
         )
-    found = table.read_table(tree, choice)
+    found = read_table(tree, choice)
     if found is None or "path" not in found.columns:
         header = some([show_path(cell) for cell in found.header]) if found else "nothing"
         raise DataError(
             f"{tree.root / choice} has the columns {header}",
-            expected="the columns path and label (or mask)",
+            expected=f"the columns path and {TARGET_COLUMNS}",
             do="Rename the column of image files to 'path'",
         )
     return [found]
@@ -89,20 +97,24 @@ def _tables(tree: Tree, choice: str) -> list[table.Table]:
 def _looked_for(tree: Tree, task: TaskName | None, classes: tuple[str, ...] | None) -> Found:
     container = idx.find_files(tree) or cifar.find_batches(tree)
     paired = pairs.find(tree)
-    tables = table.tables(tree)
-    targets = {"classification": ("label",), "segmentation": ("mask",), None: ("label", "mask")}[task]
-    usable = [entry for entry in tables if any(column in entry.columns for column in targets)]
+    written = tables(tree)
+    targets = {
+        TARGET_FORMS[name].columns[0]
+        for name in (TASK_NAMES if task is None else (task, *TARGET_FORMS[task].also_from))
+    }
+    usable = [entry for entry in written if targets & entry.columns.keys()]
     found: list[Found] = [container] if container else []
-    if (listed := table.find(tree, usable, task=task, classes=classes)) is not None:
+    if (listed := table_rows.find(tree, usable, task=task, classes=classes)) is not None:
         found.append(listed)
     if paired is not None and not (task == "classification" and class_folders.lie_beside_pairs(tree)):
         found.append(paired)
     elif not found or (class_folders.looks_like(tree) and not (listed and listed.masks)):
         in_folders = class_folders.find(tree, classes=classes)
         found.extend([in_folders] if in_folders else [])
+    found = [_for_task(entry, task) for entry in found]
     fitting = [entry for entry in found if task in (None, _task(entry))]
     if not found:
-        table.find(tree, tables, task=task, classes=classes)  # says which columns are missing
+        table_rows.find(tree, written, task=task, classes=classes)  # says which columns are missing
         raise _unknown(tree)
     if len(fitting) > 1:
         names = [_name(entry) for entry in fitting]
@@ -124,13 +136,11 @@ def _name(found: Found) -> str:
     return idx.NAME if isinstance(found, idx.IdxFiles) else cifar.NAME
 
 
-def _unfit(tree: Tree, name: str, able: TaskName) -> DataError:
-    need = "masks" if able == "classification" else "a class for each image"
-    other = "segmentation" if able == "classification" else "classification"
-    fits = "images-and-masks" if able == "classification" else "class-folders"
+def _unfit(tree: Tree, name: str, able: TaskName, wanted: TaskName) -> DataError:
+    form = TARGET_FORMS[wanted]
     return DataError(
-        f"{tree.root} holds the layout '{name}', which serves {able}; {other} needs {need}",
-        expected=LAYOUTS[fits],
+        f"{tree.root} holds the layout '{name}', which serves {able}; {wanted} needs {form.need}",
+        expected=LAYOUTS[form.layout],
         do=f'Choose task="{able}", or add what is missing',
     )
 
@@ -166,7 +176,7 @@ def _hint(tree: Tree) -> str:
         return f"Did you mean {tree.root / next(iter(tops))}"
     headers = [path for path in tree.files if "/" not in path and suffix(path) in (".csv", ".tsv")]
     if headers:
-        return f"If {show_path(headers[0])} names the images, call its columns path and label (or mask)"
+        return f"If {show_path(headers[0])} names the images, call its columns path and {TARGET_COLUMNS}"
     if pictures:
         return "Put the images of each class into a folder of its own, or write a table"
     return "Images are read from JPEG, PNG, TIFF, BMP and WebP files: convert others to PNG or TIFF"

@@ -5,19 +5,23 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pixelwise.data.images import IMAGE_SUFFIXES
-from pixelwise.data.task_names import TaskName
+from pixelwise.data.task_names import TARGET_FORMS, TaskName
 
 Fault = tuple[str, str]  # (printable path, reason)
 
 CLASS_FOLDERS: Final = "class-folders"
+TABLE: Final = "table"
 PAIRS: Final = "images-and-masks"
 IMAGE_FOLDERS: Final = frozenset(["images", "image", "imgs", "img"])
 MASK_FOLDERS: Final = frozenset(
     ["masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth"]
 )
+_TARGETS: Final = list(dict.fromkeys(form.columns[0] for form in TARGET_FORMS.values()))
+TARGET_COLUMNS: Final = f"{', '.join(_TARGETS[:-1])} or {_TARGETS[-1]}"
+"""The columns that a table may have beside ``path``."""
 LAYOUTS: Final = {
     CLASS_FOLDERS: "DATA/CLASS/*.jpg, or DATA/train|val|test/CLASS/*.jpg",
-    "table": "DATA/*.csv or *.tsv with the columns path and label (or mask), and if wanted split and group",
+    TABLE: f"DATA/*.csv or *.tsv with the columns path and {TARGET_COLUMNS}, and if wanted split and group",
     PAIRS: "DATA/images/* and DATA/masks/* of the same names, or x.png beside x_mask.png",
     "stack": "multi-page TIFF files: DATA/train-volume.tif and train-labels.tif, or image.tif and labels.tif",
     "idx": "MNIST's files: DATA/train-images-idx3-ubyte(.gz) and train-labels-idx1-ubyte(.gz)",
@@ -34,8 +38,10 @@ class Listing:
         task: what the rows can train.
         classes: the class table; empty when only the masks can tell.
         paths: images relative to the data folder, one a row.
-        labels: class indices, -1 for none; empty for segmentation.
-        masks: relative paths; empty for classification.
+        labels: class indices, -1 for none; empty where a picture may show several classes.
+        masks: relative paths; empty where labels say it all.
+        shown: class indices of all that a picture shows, for tasks that have several without masks.
+        boxes: (x_min, y_min, x_max, y_max) in pixels of the picture; empty unless the rows hold boxes.
         splits: split codes (place in ``names.SPLITS``).
         groups: group names, "" for none.
         faults: (path, reason) of rows that cannot be used: refused or left out as the user decides.
@@ -51,6 +57,8 @@ class Listing:
     paths: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     masks: list[str] = field(default_factory=list)
+    shown: list[tuple[int, ...]] = field(default_factory=list)
+    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
     splits: list[int] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)

@@ -1,0 +1,94 @@
+"""The target of a table's row, task by task: a class, a mask, several classes, or a class and a box.
+
+A new task is one function and one line in :data:`READERS`.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pixelwise.data.layouts.file_finder import FileFinder
+from pixelwise.data.names import show_path
+from pixelwise.data.task_names import BOX_COLUMNS, TaskName
+
+Box = tuple[float, float, float, float]
+"""x_min, y_min, x_max, y_max in pixels of the picture, whose edges are 0, 0, width, height."""
+
+_BETWEEN_LABELS: Final = re.compile(r"[;|]")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a row says of its picture.
+
+    Attributes:
+        names: class names: one, or any number for tasks whose pictures show several.
+        mask: the mask's path in the data folder.
+        box: of the object.
+
+    """
+
+    names: tuple[str, ...] = ()
+    mask: str = ""
+    box: Box | None = None
+
+
+Reader = Callable[[Mapping[str, str], FileFinder], Target | str]
+"""Takes a row's cells by role; returns its target, or what is wrong with it."""
+
+
+def _label(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
+    if not cells["label"]:
+        return f"no label for {_picture(cells, finder)}"
+    return Target(names=(show_path(cells["label"]),))
+
+
+def _mask(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
+    if not cells["mask"]:
+        return f"no mask for {_picture(cells, finder)}"
+    mask = finder.find(cells["mask"])
+    return finder.why_not(cells["mask"]) if mask is None else Target(mask=mask)
+
+
+def _labels(cells: Mapping[str, str], _finder: FileFinder) -> Target | str:
+    """Names with ; or | between them; none at all is an answer like any other."""
+    names = (show_path(part.strip()) for part in _BETWEEN_LABELS.split(cells["labels"]))
+    return Target(names=tuple(dict.fromkeys(name for name in names if name)))
+
+
+def _box(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
+    target = _label(cells, finder)
+    if isinstance(target, str):
+        return target
+    edges = []
+    for column in BOX_COLUMNS:
+        edge = _number(cells[column])
+        if edge is None:
+            return f"the box of {_picture(cells, finder)} has '{show_path(cells[column])}' for {column}, not a number"
+        edges.append(edge)
+    x_min, y_min, x_max, y_max = edges
+    if x_max <= x_min or y_max <= y_min:
+        return f"the box of {_picture(cells, finder)} has no extent: x {x_min:g} to {x_max:g}, y {y_min:g} to {y_max:g}"
+    return Target(names=target.names, box=(x_min, y_min, x_max, y_max))
+
+
+def _number(cell: str) -> float | None:
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _picture(cells: Mapping[str, str], finder: FileFinder) -> str:
+    return show_path(finder.find(cells["path"]) or cells["path"])
+
+
+READERS: Final[Mapping[TaskName, Reader]] = {
+    "classification": _label,
+    "segmentation": _mask,
+    "multilabel": _labels,
+    "localisation": _box,
+}

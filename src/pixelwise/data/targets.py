@@ -1,0 +1,149 @@
+"""The targets of a batch, task by task: what the loss compares the network's answers with.
+
+A new task is one subclass and one line in :data:`TARGETS`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.boxes import NO_BOX, in_view, parse_box, relative, through
+from pixelwise.data.manifest import Manifest
+from pixelwise.data.preprocess import Preprocess
+from pixelwise.data.task_names import TaskName
+from pixelwise.data.warp import Warp
+
+
+class Targets(ABC):
+    """Makes targets of manifest entries.
+
+    Args:
+        manifest: the index of the data set.
+        preprocess: what resizes pictures before they are warped; None where it is the warp that resizes them.
+
+    """
+
+    def __init__(self, manifest: Manifest, preprocess: Preprocess | None) -> None:
+        self.manifest, self.preprocess = manifest, preprocess
+
+    @property
+    @abstractmethod
+    def sample_bytes(self) -> int:
+        """Most bytes that the target of one sample takes, label maps left out."""
+
+    @abstractmethod
+    def of_batch(
+        self,
+        indices: NDArray[np.int64],
+        label_maps: NDArray[np.uint8] | None,
+        warps: Sequence[Warp | None],
+    ) -> NDArray[Any]:
+        """Return the targets of samples, along the first axis.
+
+        Args:
+            indices: (N,) their places in the manifest.
+            label_maps: (N, H, W), where the task has any: already warped.
+            warps: what each picture went through after ``preprocess``; None for nothing.
+
+        """
+
+
+class ClassIndices(Targets):
+    """(N,) int64 class indices, -1 for none."""
+
+    @property
+    def sample_bytes(self) -> int:
+        """One number."""
+        return 8
+
+    def of_batch(
+        self,
+        indices: NDArray[np.int64],
+        label_maps: NDArray[np.uint8] | None,  # noqa: ARG002 - there are none
+        warps: Sequence[Warp | None],  # noqa: ARG002 - no warp makes a cat a dog
+    ) -> NDArray[np.int64]:
+        """Return the labels."""
+        return self.manifest.column("label")[indices].astype(np.int64)
+
+
+class LabelMaps(Targets):
+    """(N, H, W) uint8 class indices, 255 where ignored."""
+
+    @property
+    def sample_bytes(self) -> int:
+        """Nothing besides the label maps."""
+        return 0
+
+    def of_batch(
+        self,
+        indices: NDArray[np.int64],  # noqa: ARG002 - the maps are there already
+        label_maps: NDArray[np.uint8] | None,
+        warps: Sequence[Warp | None],  # noqa: ARG002 - the maps went through them
+    ) -> NDArray[np.uint8]:
+        """Return the label maps themselves."""
+        assert label_maps is not None  # the data set carries them along
+        return label_maps
+
+
+class ClassSets(Targets):
+    """(N, K) float32, 1 for each class that a picture shows."""
+
+    @property
+    def sample_bytes(self) -> int:
+        """One number for each class."""
+        return 4 * len(self.manifest.classes)
+
+    def of_batch(
+        self,
+        indices: NDArray[np.int64],
+        label_maps: NDArray[np.uint8] | None,  # noqa: ARG002 - there are none
+        warps: Sequence[Warp | None],  # noqa: ARG002 - what is in the picture counts, as in the whole picture
+    ) -> NDArray[np.float32]:
+        """Return the sets as zeros and ones."""
+        bits = self.manifest.column("presence")[indices]
+        return np.unpackbits(bits, axis=1, count=len(self.manifest.classes), bitorder="little").astype(np.float32)
+
+
+class Boxes(Targets):
+    """(N, 5) float32: class index; centre x, centre y, width, height as shares of the view, all 0 without a box.
+
+    The box is that of what the view still shows of the object (:mod:`pixelwise.data.boxes`).
+    """
+
+    @property
+    def sample_bytes(self) -> int:
+        """Five numbers."""
+        return 20
+
+    def of_batch(
+        self,
+        indices: NDArray[np.int64],
+        label_maps: NDArray[np.uint8] | None,  # noqa: ARG002 - there are none
+        warps: Sequence[Warp | None],
+    ) -> NDArray[np.float32]:
+        """Return classes and boxes."""
+        boxes = [self._box(index, warp) for index, warp in zip(indices.tolist(), warps, strict=True)]
+        labels = self.manifest.column("label")[indices, np.newaxis]
+        return np.concatenate([labels, np.array(boxes).reshape(-1, 4)], axis=1).astype(np.float32)
+
+    def _box(self, index: int, warp: Warp | None) -> tuple[float, float, float, float]:
+        height, width = (int(self.manifest.column(side)[index]) for side in ("height", "width"))
+        box = parse_box(self.manifest.annotations[index])
+        if self.preprocess is not None:
+            box = in_view(box, self.preprocess, height, width)
+            height, width = self.preprocess.output_size(height, width)
+        if warp is None:
+            return relative(box, height, width)
+        seen = through(box, warp)
+        return NO_BOX if seen is None else relative(seen, warp.height, warp.width)
+
+
+TARGETS: Final[Mapping[TaskName, type[Targets]]] = {
+    "classification": ClassIndices,
+    "segmentation": LabelMaps,
+    "multilabel": ClassSets,
+    "localisation": Boxes,
+}
