@@ -60,11 +60,11 @@ def test_ten_crops_are_the_mean_of_ten_softmax_outputs(make):
     model = make()
     side = model.preprocess.size[0]
     image = picture(50, 70)
-    short, long = side * 8 // 7, round(side * 8 / 7 * 70 / 50)
-    whole = resize_image(image, round(side * 8 / 7), long)
-    assert whole.shape[0] - short in (0, 1)
-    down, across = whole.shape[0] - side, long - side
-    places = [(0, 0), (0, across), (down, 0), (down, across), (down // 2, across // 2)]
+    square = round(side * 8 / 7)
+    whole = resize_image(image, square, round(side * 8 / 7 * 70 / 50))
+    middle, rest = (whole.shape[1] - square) // 2, square - side
+    places = [(0, middle), (0, middle + rest), (rest, middle), (rest, middle + rest)]
+    places.append((rest // 2, (whole.shape[1] - side) // 2))
     crops = [whole[top : top + side, left : left + side] for top, left in places]
     outputs = [torch.softmax(says(model, view), 0) for crop in crops for view in (crop, crop[:, ::-1].copy())]
     expected = torch.stack(outputs).mean(0).numpy()

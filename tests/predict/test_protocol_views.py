@@ -35,23 +35,30 @@ def windows_of(text, height, width, model_input=INPUT):
     return [(view.resized, view.window) for view in plan(Protocol.parse(text), model_input, height, width)]
 
 
-@pytest.mark.parametrize(
-    ("size", "resized"),
-    [((300, 400), (256, 341)), ((400, 300), (341, 256)), ((256, 256), (256, 256)), ((100, 120), (256, 307))],
-)
-def test_ten_crops_are_the_corners_the_centre_and_their_mirror_images(size, resized):
-    bottom, right = resized[0] - 224, resized[1] - 224
-    places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
-    assert windows_of("10-crop", *size) == [(resized, (top, left, 224, 224)) for top, left in places]
+SIZES = [((300, 400), (256, 341)), ((400, 300), (341, 256)), ((256, 256), (256, 256)), ((100, 120), (256, 307))]
+
+
+@pytest.mark.parametrize(("size", "resized"), SIZES)
+def test_ten_crops_are_the_corners_and_the_centre_of_the_central_square_and_their_mirror_images(size, resized):
+    """Krizhevsky et al.: short side to 256, the central 256 x 256, five patches of 224 x 224 and their reflections."""
     image = picture(*size)
     whole = resize_image(image, *resized)
-    by_hand = [whole[top : top + 224, left : left + 224] for top, left in places]
-    by_hand = [view for one in by_hand for view in (one, np.flip(one, 1))]
+    top, left = (resized[0] - 256) // 2, (resized[1] - 256) // 2
+    square = whole[top : top + 256, left : left + 256]
+    crops = [square[:224, :224], square[:224, 32:], square[32:, :224], square[32:, 32:], square[16:240, 16:240]]
+    by_hand = [view for crop in crops for view in (crop, np.flip(crop, 1))]
     found = pixels_of("10-crop", image)
     assert len(found) == 10
     for (pixels, weight), expected in zip(found, by_hand, strict=True):
         assert np.array_equal(pixels, expected)
         assert weight == pytest.approx(1 / 5)  # a view and its mirror image share it
+
+
+@pytest.mark.parametrize(("size", "resized"), SIZES)
+def test_outer_crops_are_the_corners_of_the_whole_picture(size, resized):
+    bottom, right = resized[0] - 224, resized[1] - 224
+    places = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
+    assert windows_of("outer", *size) == [(resized, (top, left, 224, 224)) for top, left in places]
 
 
 def squares_by_hand(image):
@@ -125,7 +132,8 @@ def test_dense_views_are_the_whole_picture_at_every_size():
 
 def test_sizes_without_a_unit_of_their_own_follow_the_input_of_the_network():
     small = preprocess(3, resize="crop", size=(28, 28))
-    assert windows_of("corners", 60, 60, small)[3] == ((32, 32), (4, 4, 28, 28))
+    assert windows_of("corners", 60, 90, small)[3] == ((32, 48), (4, 12, 28, 28))
+    assert windows_of("outer", 60, 90, small)[3] == ((32, 48), (4, 20, 28, 28))
     assert [resized for resized, _ in windows_of("multi-scale", 28, 56, small)] == [
         (28, 56), (32, 64), (48, 96), (60, 120), (80, 160),
     ]  # fmt: skip

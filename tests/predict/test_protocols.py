@@ -11,6 +11,7 @@ TEXTS = {
     "logits": Protocol(average="logits"),
     "10-crop": Protocol(views=(Views("corners", (Share(256, 224),)),), flip=True),
     "corners": Protocol(views=(Views("corners", (Share(256, 224),)),)),
+    "outer+flip": Protocol(views=(Views("outer", (Share(256, 224),)),), flip=True),
     "144-crop": Protocol(
         views=(Views("squares", (Share(256, 224), Share(288, 224), Share(320, 224), Share(352, 224))),), flip=True
     ),
@@ -62,7 +63,7 @@ def test_pixels_and_shares_are_not_the_same_size():
     assert Protocol.parse("centre") == CENTRE
 
 
-KNOWN = "centre, corners, dense, flip, grid, logits, multi-scale, squares"
+KNOWN = "centre, corners, dense, flip, grid, logits, multi-scale, outer, squares"
 
 
 @pytest.mark.parametrize(

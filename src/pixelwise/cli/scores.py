@@ -15,9 +15,9 @@ _MOST_CLASSES = 100
 def print_scores(scores: "Scores") -> None:
     """Print overall scores with their intervals, the table of classes, and what a reader has to know."""
     split = "all pictures" if scores.split == "all" else f"the {scores.split} split"
-    how = "" if scores.protocol == "centre" else f", protocol {scores.protocol}"
-    how += f", {len(scores.members)} runs averaged" if scores.members else ""
-    print_table(("score", "value", "95 % interval", "images"), scores.rows(), title=f"Scores on {split}{how}")
+    if scores.protocol != "centre" or scores.members:
+        typer.echo(f"Protocol: {scores.protocol}" + f"; mean of {len(scores.members)} runs" * bool(scores.members))
+    print_table(("score", "value", "95 % interval", "images"), scores.rows(), title=f"Scores on {split}")
     headers, rows = scores.class_rows()
     typer.echo()
     print_table(headers, rows[:_MOST_CLASSES])

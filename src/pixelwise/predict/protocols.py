@@ -3,13 +3,14 @@
 A protocol is data. As text it is made of parts with ``+`` between them, such as ``10-crop`` or ``dense:256,384+flip``.
 Kinds of views, of a picture that is resized without changing its shape:
 
-=========== ============================================================= ==========================================
-``centre``  the picture as the model's own preprocessing makes it          what a model is trained for
-``corners`` the four corners and the centre                                Krizhevsky et al. 2012, section 4.1
-``squares`` left, centre, right square: its corners, centre and its whole  Szegedy et al. 2015, section 7
-``grid``    5 x 5 places                                                   Simonyan and Zisserman 2015, section 3.2
-``dense``   the network slid over the whole picture                        the same
-=========== ============================================================= ==========================================
+=========== ============================================================= =============================================
+``centre``  the picture as the model's own preprocessing makes it         what a model is trained for
+``corners`` the corners of the central square, and the centre             Krizhevsky et al. 2012, sections 2, 4.1
+``outer``   the corners of the whole picture, and the centre              public re-implementations of the former
+``squares`` left, centre, right square: its corners, centre, and itself   Szegedy et al. 2015, section 7
+``grid``    5 x 5 places                                                  Simonyan and Zisserman 2015, section 3.2
+``dense``   the network slid over the whole picture                       the same
+=========== ============================================================= =============================================
 
 Sizes are short sides of the resized picture, in pixels or as a share of the network's input: without sizes those of
 the paper are taken, such as 256/224. ``flip`` adds the mirror image of every view; ``logits`` averages the logits of
@@ -26,7 +27,7 @@ from typing import Literal, Self, get_args
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import UsageError, suggest
 
-Kind = Literal["centre", "corners", "squares", "grid", "dense"]
+Kind = Literal["centre", "corners", "outer", "squares", "grid", "dense"]
 Average = Literal["probabilities", "logits"]
 
 LARGEST_PX = 8192
@@ -200,6 +201,7 @@ _NUMBER = re.compile(r"[0-9]{1,6}")
 _NAMED: dict[str, Views] = {}
 _NAMED["centre"] = Views()
 _NAMED["corners"] = Views("corners", _of_224(256))
+_NAMED["outer"] = Views("outer", _of_224(256))
 _NAMED["squares"] = Views("squares", _of_224(256, 288, 320, 352))
 _NAMED["grid"] = Views("grid", _of_224(256, 384, 512))
 _NAMED["dense"] = Views("dense", _of_224(256))

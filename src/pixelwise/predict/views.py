@@ -109,19 +109,23 @@ def _share(size: Size, target: Extent) -> float:
 
 
 def _windows(views: Views, resized: Extent, target: Extent, size: Size) -> Iterator[Window]:
-    rows, columns = target
+    whole, square = (0, 0, *resized), _square(resized, target, size)
+    down, across = resized[0] - square[0], resized[1] - square[1]
     if views.kind == "corners":
-        yield from _corners_and_centre((0, 0, *resized), target)
+        yield from _corners((down // 2, across // 2, *square), target)
+        yield _centre(whole, target)
+    elif views.kind == "outer":
+        yield from _corners(whole, target)
+        yield _centre(whole, target)
     elif views.kind == "grid":
-        down, across = resized[0] - rows, resized[1] - columns
+        down, across = resized[0] - target[0], resized[1] - target[1]
         for row in range(_GRID):
             for column in range(_GRID):
-                yield row * down // (_GRID - 1), column * across // (_GRID - 1), rows, columns
+                yield row * down // (_GRID - 1), column * across // (_GRID - 1), *target
     else:
-        square = _square(resized, target, size)
-        down, across = resized[0] - square[0], resized[1] - square[1]
         for top, left in ((0, 0), (down // 2, across // 2), (down, across)):
-            yield from _corners_and_centre((top, left, *square), target)
+            yield from _corners((top, left, *square), target)
+            yield _centre((top, left, *square), target)
             yield top, left, *square
 
 
@@ -132,8 +136,13 @@ def _square(resized: Extent, target: Extent, size: Size) -> Extent:
     return min(rows, resized[0]), min(columns, resized[1])
 
 
-def _corners_and_centre(frame: Window, target: Extent) -> Iterator[Window]:
-    top, left, (rows, columns) = frame[0], frame[1], target
-    down, across = frame[2] - rows, frame[3] - columns
-    for below, beside in ((0, 0), (0, across), (down, 0), (down, across), (down // 2, across // 2)):
-        yield top + below, left + beside, rows, columns
+def _corners(frame: Window, target: Extent) -> Iterator[Window]:
+    top, left = frame[:2]
+    down, across = frame[2] - target[0], frame[3] - target[1]
+    for below, beside in ((0, 0), (0, across), (down, 0), (down, across)):
+        yield top + below, left + beside, *target
+
+
+def _centre(frame: Window, target: Extent) -> Window:
+    top, left = frame[:2]
+    return top + (frame[2] - target[0]) // 2, left + (frame[3] - target[1]) // 2, *target
