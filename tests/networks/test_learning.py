@@ -13,6 +13,10 @@ MEMBERS = {
     "lenet5": (16, (32, 32), 0.05),
     "lenet5_relu": (16, (28, 28), 0.05),
     "mlp_784_300_10": (16, (28, 28), 0.02),
+    "alexnet_2012": (8, (67, 67), 0.05),
+    "bn_alexnet": (8, (63, 63), 0.05),
+    "vgg11": (8, (32, 32), 0.1),
+    "vgg16_bn": (8, (32, 32), 0.1),
     "resnet20_cifar": (8, (16, 16), 0.05),
     "plain20_cifar": (8, (16, 16), 0.05),
     "preresnet110_cifar": (8, (16, 16), 0.05),
@@ -29,6 +33,10 @@ MEMBERS = {
 """Images, their size, and a learning rate."""
 
 SMALLER: dict[str, dict[str, object]] = {
+    "alexnet_2012": {"widths": (12, 16, 24, 24, 16), "hidden": (64, 64)},
+    "bn_alexnet": {"widths": (12, 16, 24, 24, 16), "hidden": (64, 64)},
+    "vgg11": {"widths": (8, 12, 16, 24, 24), "hidden": (64, 64), "dropout": 0.0},
+    "vgg16_bn": {"widths": (8, 12, 16, 24, 24), "hidden": (64, 64), "dropout": 0.0},
     "preresnet110_cifar": {"depths": (2, 2, 2)},
     "resnetv2_50": {"depths": (1, 1, 1, 1), "widths": (8, 16, 32, 64)},
     "wrn_16_4_cifar": {"depth": 10, "widening": 2, "dropout": 0.1},
