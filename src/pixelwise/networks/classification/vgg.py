@@ -25,8 +25,8 @@ normalisation before every ReLU of the blocks, as torchvision has it; it is not 
 **Deviations** (tests/networks/test_vgg.py):
 
 - The paper starts A from N(0, 0.1^2), and the deeper networks from A once it is trained (:meth:`VGG.start_from`). It
-  adds that Glorot and Bengio's initial weights make this unnecessary: these are the default. The first, whose logits
-  are far from those of guessing, are ``initialisation="normal"``.
+  adds that Glorot and Bengio's initial weights make this unnecessary: these are the default. The first, which give
+  logits in the millions, are ``initialisation="normal"``.
 - "The first four convolutional layers" of A do not have the shapes of the deeper networks' first four. The layers of
   the same name in the same block are taken: conv1_1, conv2_1, conv3_1, conv3_2.
 - Pictures of other sizes than 224 x 224: the last maps are averaged to 7x7, as in torchvision; :meth:`VGG.dense_logits`
