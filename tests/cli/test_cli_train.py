@@ -119,7 +119,7 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_anew_to_the_same_bits(
     assert pixelwise("train", sides, *NET, "--out", tmp_path / "whole", "-q").code == 0
     with monkeypatch.context() as patch:
 
-        def signalled(*arguments):
+        def signalled(*arguments, **keywords):
             os.kill(os.getpid(), signal.SIGTERM)
 
         patch.setattr(session, "make_state", signalled)
@@ -168,9 +168,22 @@ REFUSALS = [
     ),
     (
         ("--set", "augment=cats"),
-        "Unknown augmentation 'cats'. Expected the name of an augmentation. Known are: cells, cifar, digits, em,"
-        " imagenet, none, objects, photographs, unet.",
+        "Unknown augmentation 'cats'. Expected the name of an augmentation. Known are: cells, cifar, cifar_mirrored,"
+        " digits, em, imagenet, none, objects, photographs, unet.",
     ),
+    (
+        ("--adapt", "head,input"),
+        "adapt=head,input without weights. Expected weights to adapt. Give a file or a run with --weights, or leave"
+        " --adapt out.",
+    ),
+    (("--adapt", "haed"), "adapt=haed. Expected head or input. Did you mean head?"),
+    (
+        ("--freeze", "head"),
+        "freeze=head: mlp_784_300_10 has no stages. Expected a network of stages, such as a ResNet. Leave freeze and"
+        " rate_decay out, or choose another network.",
+    ),
+    (("--freeze", "all"), "recipe: freeze=all. Expected none, head, or stage:N with N from 1 on. Correct the value."),
+    (("--freeze", "head", "--set", "freeze=none"), "--set freeze is given twice. Give it once."),
     (("--recipe", "quik"), "'quik' is not a recipe. Expected the name of a recipe. Did you mean quick?"),
 ]
 

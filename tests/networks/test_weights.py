@@ -95,7 +95,7 @@ def refused(network: Network, tensors: dict[str, Tensor]) -> str:
 def test_another_number_of_classes_says_what_to_do() -> None:
     assert refused(cifar(), cifar(100).state_dict()) == (
         "w.pth holds weights for 100 classes. Expected 10, as the network has. "
-        "Create resnet20_cifar with num_classes=100, or ask for a fresh head (adapt=head)."
+        'Create resnet20_cifar with num_classes=100, or ask for a fresh head (--adapt head, in Python adapt=["head"]).'
     )
 
 

@@ -38,6 +38,25 @@ def test_a_third_falls_on_its_step_in_spite_of_rounding(total):
     assert at == [1.0] * first + [0.1] * (second - first) + [0.01] * (total - second)
 
 
+@pytest.mark.parametrize(("epoch_steps", "decay_epochs"), [(10, 2), (7, 1.5), (30, 0.1), (49, 1 / 3)])
+def test_exponential_falls_in_stairs_whatever_the_length_of_the_run(epoch_steps, decay_epochs):
+    stairs = 1.0
+    for step in range(6 * epoch_steps):
+        # The change is due when the epochs so far reach another multiple of decay_epochs.
+        while (round(math.log(stairs, 0.94)) + 1) * decay_epochs * epoch_steps <= step + 1e-9:
+            stairs *= 0.94
+        for total in (6 * epoch_steps, 1000 * epoch_steps):
+            factor = rate_factor("exponential", step, total, decay_steps=decay_epochs * epoch_steps, decay_factor=0.94)
+            assert factor == pytest.approx(stairs), step
+
+
+def test_exponential_counts_from_the_end_of_the_warm_up():
+    factors = [
+        rate_factor("exponential", step, 40, warmup_steps=4, decay_steps=5, decay_factor=0.5) for step in range(16)
+    ]
+    assert factors == pytest.approx([0.2, 0.4, 0.6, 0.8] + [1] * 5 + [0.5] * 5 + [0.25] * 2)
+
+
 @pytest.mark.parametrize("total", [2, 7, 50, 1000])
 @pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step")
 def test_one_cycle_is_pytorchs(total):
@@ -56,10 +75,10 @@ def test_warm_up_rises_linearly_and_the_schedule_follows_on_what_remains():
 
 
 @given(
-    schedule=st.sampled_from(["constant", "cosine", "polynomial", "one_cycle"]),
+    schedule=st.sampled_from(["constant", "exponential", "cosine", "polynomial", "one_cycle"]),
     total=st.integers(1, 500),
     warmup=st.integers(0, 600),
 )
 def test_factors_stay_between_zero_and_one(schedule, total, warmup):
     for step in range(0, total + 2, max(1, total // 17)):
-        assert 0 <= rate_factor(schedule, step, total, warmup_steps=warmup) <= 1
+        assert 0 <= rate_factor(schedule, step, total, warmup_steps=warmup, decay_steps=7.5, decay_factor=0.9) <= 1

@@ -172,7 +172,7 @@ def test_weights_to_start_from(data, tmp_path):
     source = start(data, tmp_path / "first")
     weights = source.path / "model" / "weights.safetensors"
     run = start(data, tmp_path / "second", weights=weights)
-    assert set(run.config.init_weights) == {"path", "sha256"}
+    assert set(run.config.init_weights) == {"path", "sha256", "adapt", "notes", "pretraining"}
     assert refusal(WeightsError, start, data, tmp_path / "third", weights=tmp_path / "no.safetensors")
     write_tensors(weights, {"x": torch.zeros(1)}, {})
     (run.path / "checkpoints").rename(run.path / "gone")
@@ -322,7 +322,7 @@ def test_changed_settings_are_refused_with_the_difference(stopped):
     assert message == (
         "The run was started with other settings: recipe.batch_size: 8 -> 4; recipe.learning_rate: 0.002 -> 0.5."
         " Expected changes only to workers, checkpoint_seconds, checkpoint_steps, patience, device, precision, and to"
-        " epochs where schedule=constant. Undo the change, or train a new run."
+        " epochs where schedule=constant or exponential. Undo the change, or train a new run."
     )
     content = read_json(stopped / "run.json")
     content["spec"]["columns"]["hidden"] = [9, 9]
@@ -398,7 +398,7 @@ def test_the_same_command_resumes_when_it_may(stopped, data):
     message = refusal(RunError, start, data, stopped, on_existing="resume", seed=5)
     assert "seed: 0 -> 5" in message
     message = refusal(RunError, start, data, stopped, on_existing="resume", options=DataOptions(group_by="folder"))
-    assert "data.group_by: None -> folder. Expected" in message
+    assert "data.group_by: none -> folder. Expected" in message
     moved = data.rename(data.with_name("moved"))
     message = refusal(RunError, start, moved, stopped, on_existing="resume")
     assert f"data.folder: {data} -> {moved}. Expected" in message

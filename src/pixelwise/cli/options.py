@@ -84,6 +84,11 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
     return names
 
 
+def parse_names(text: str | None) -> tuple[str, ...]:
+    """Read ``head,input``; None is no name."""
+    return () if text is None else tuple(name.strip() for name in text.split(","))
+
+
 def parse_ignore(value: int) -> int | None:
     """Return the mask value to ignore; None for -1."""
     return None if value < 0 else value

@@ -22,6 +22,7 @@ from pixelwise.cli.options import (
     parse_classes,
     parse_fractions,
     parse_ignore,
+    parse_names,
     parse_settings,
 )
 
@@ -58,7 +59,21 @@ def train(
             help="Factors in the loss: one number for each class (1,2.5), or balanced (no masks): rare count more."
         ),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="Start from these weights (.safetensors or .pth).")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Start from these weights: .safetensors, .pth, or a run.")
+    ] = None,
+    adapt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="head,input", help="Fit the weights to other classes (a fresh head), to other channels, or to both."
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="head|stage:N|none", help="What does not learn: all before the head, or the first N stages."
+        ),
+    ] = None,
     bad_images: BadImages = "refuse",
     batch: Annotated[str, typer.Option(help="Pictures per forward pass: a number, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, splits, order, augmentation, dropout.")] = 0,
@@ -89,12 +104,13 @@ def train(
         data,
         net,
         recipe=recipe,
-        settings=parse_settings(settings),
+        settings=parse_settings(settings if freeze is None else [*(settings or []), f"freeze={freeze}"]),
         out=out,
         name=name,
         options=options,
         class_weights=parse_class_weights(class_weights),
         weights=weights,
+        adapt=parse_names(adapt),
         bad_images=bad_images,
         batch=parse_batch(batch),
         seed=seed,
@@ -117,7 +133,7 @@ def resume(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change what may change: patience, and epochs where schedule=constant (repeatable).",
+            help="Change what may change: patience, and epochs where schedule=constant or exponential (repeatable).",
         ),
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Where the data lie now, if they were moved.")] = None,

@@ -6,6 +6,10 @@ from typing import Any
 from pixelwise import catalogue
 from pixelwise.analysis import count_parameters
 from pixelwise.runs.folder import RunConfig
+from pixelwise.specs import Network
+from pixelwise.training.assemble import recipe_of
+from pixelwise.training.parts import frozen_stages, parameters_of_stages
+from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import build_on_meta
 from pixelwise.training.start import Source
 
@@ -29,13 +33,43 @@ def describe_source(source: Source) -> Iterator[str]:
 def describe_plan(config: RunConfig, folder: object) -> Iterator[str]:
     """Say with which network, sizes, recipe, device and numbers a run is trained, and where it lies."""
     spec = catalogue.spec_from_json(config.spec)
-    parameters = count_parameters(build_on_meta(spec, config.in_channels, config.num_classes))
+    network = build_on_meta(spec, config.in_channels, config.num_classes)
+    parameters = count_parameters(network)
     channels = "1 channel" if config.in_channels == 1 else f"{config.in_channels} channels"
     yield f"Network: {spec.name}, {parameters:,} parameters; pictures of {channels}, {_sizes(config.recipe)}."
+    if config.init_weights is not None:
+        yield from _weights(config.init_weights)
+    yield from _frozen(recipe_of(config), network)
     yield f"Recipe: {_recipe(config.recipe, config.task)}."
     threads = f"{config.threads} thread{'' if config.threads == 1 else 's'}"
     yield f"Device: {config.device}, {config.precision}, {threads}, seed {config.seed}."
     yield f"Run: {folder}"
+
+
+def _weights(initial: dict[str, Any]) -> Iterator[str]:
+    expected = initial.get("pretraining")
+    if expected is None:
+        whose = "pictures are normalised with their own mean and standard deviation"
+    else:
+        mean, std = (", ".join(f"{value:.3f}" for value in expected[key]) for key in ("mean", "std"))
+        whose = f"pictures are normalised as for {expected['source']} (mean {mean}; standard deviation {std})"
+    yield f"Weights: {initial['path']}; {whose}."
+    for note in initial.get("notes", ()):
+        yield f"  {note}"
+
+
+def _frozen(recipe: Recipe, network: Network) -> Iterator[str]:
+    frozen = frozen_stages(recipe, network, epoch=0)
+    if frozen == 0:
+        return
+    parts = parameters_of_stages(network)
+    count = sum(parameter.numel() for part in parts[:frozen] for parameter in part)
+    what = f"{frozen} of {len(network.stages)} stages" if frozen < len(network.stages) else "all but the head"
+    every = recipe.unfreeze_epochs
+    until = (
+        "" if every is None else f"; one stage more learns after every {'epoch' if every == 1 else f'{every} epochs'}"
+    )
+    yield f"Frozen{' at first' if until else ''}: {what}, {count:,} parameters{until}."
 
 
 def _sizes(recipe: dict[str, Any]) -> str:
@@ -47,9 +81,12 @@ def _sizes(recipe: dict[str, Any]) -> str:
 def _recipe(recipe: dict[str, Any], task: dict[str, Any]) -> str:
     epochs = "1 epoch" if recipe["epochs"] == 1 else f"{recipe['epochs']} epochs"
     parts = f" x {recipe['accumulate']}" if recipe["accumulate"] > 1 else ""
+    decay = recipe.get("rate_decay", 1.0)
+    lower = "" if decay == 1 else f", times {decay:g} for each stage below the head"
+    rate = f"{recipe['learning_rate']:g} ({recipe['schedule']}{lower})"
     return (
-        f"{recipe['name']}, {epochs}, batches of {recipe['batch_size']}{parts}, {recipe['optimiser']}, rate "
-        f"{recipe['learning_rate']:g} ({recipe['schedule']}), loss {task['loss']}, augmentation {recipe['augment']}"
+        f"{recipe['name']}, {epochs}, batches of {recipe['batch_size']}{parts}, {recipe['optimiser']}, rate {rate}, "
+        f"loss {task['loss']}, augmentation {recipe['augment']}"
     )
 
 

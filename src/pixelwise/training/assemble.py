@@ -1,6 +1,5 @@
 """From a run's settings to the objects that train: the same way for a new run and for a resumed one."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from pixelwise.data.augment import Augment
 from pixelwise.data.dataset import Dataset
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.preprocess import Preprocess
-from pixelwise.errors import WeightsError
 from pixelwise.runs.folder import MODEL_FOLDER, Run, RunConfig
 from pixelwise.runs.journal import Journal
 from pixelwise.runs.model import Model, save_model
@@ -22,13 +20,13 @@ from pixelwise.training.checkpoint import TrainState
 from pixelwise.training.device import Precision, choose_precision
 from pixelwise.training.ema import MovingAverage
 from pixelwise.training.identity import identity_of
+from pixelwise.training.initial import load_initial_weights
 from pixelwise.training.job import Job
 from pixelwise.training.optim import make_optimiser
 from pixelwise.training.progress import Progress
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import build_on_meta, sizes, val_batch_size
 from pixelwise.training.signals import StopRequest
-from pixelwise.weights import load_weights
 
 
 def recipe_of(config: RunConfig) -> Recipe:
@@ -36,8 +34,13 @@ def recipe_of(config: RunConfig) -> Recipe:
     return Recipe.from_json({key: value for key, value in config.recipe.items() if key != "name"})
 
 
-def make_state(config: RunConfig, device: torch.device) -> TrainState:
+def make_state(config: RunConfig, device: torch.device, *, is_restored: bool = False) -> TrainState:
     """Return the state at step 0: a pure function of the settings.
+
+    Args:
+        config: the run's settings.
+        device: where to train.
+        is_restored: a checkpoint is put into the state next, so that the weights to start from are not needed.
 
     Raises:
         WeightsError: the weights to start from are gone, or are no longer what they were.
@@ -46,29 +49,13 @@ def make_state(config: RunConfig, device: torch.device) -> TrainState:
     recipe = recipe_of(config)
     torch.manual_seed(config.seed)
     network = catalogue.spec_from_json(config.spec).build(config.in_channels, config.num_classes)
-    if config.init_weights is not None:
-        path = Path(config.init_weights["path"])
-        if weights_digest(path) != config.init_weights["sha256"]:
-            raise WeightsError(f"{path} is not the file that the run was started with", do="Restore it, or train anew")
-        load_weights(network, path)
+    if config.init_weights is not None and not is_restored:
+        load_initial_weights(network, config.init_weights)
     network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub
     optimiser = make_optimiser(recipe, network)
     average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay is not None else None
     loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
     return TrainState(network, optimiser, average, loss_sum)
-
-
-def weights_digest(path: Path) -> str:
-    """Return the sha256 of a weights file.
-
-    Raises:
-        WeightsError: it cannot be read.
-
-    """
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}", do="Check the path") from None
 
 
 def make_job(run: Run, device: torch.device, *, journal: Journal, progress: Progress, stop: StopRequest) -> Job:

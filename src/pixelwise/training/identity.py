@@ -6,13 +6,16 @@ from typing import Any
 from pixelwise.data.manifest import Manifest, Sample
 from pixelwise.errors import RunError
 from pixelwise.runs.folder import RunConfig
-from pixelwise.training.recipe import Recipe
+from pixelwise.training.recipe import Recipe, show_value
 
 SAFE_KEYS = ("workers", "checkpoint_seconds", "checkpoint_steps")
 """Settings that change nothing in the result, whenever they change."""
 
 EARLY_STOP_KEYS = ("patience",)
 """Recipe fields that decide only where a run ends."""
+
+ENDLESS_SCHEDULES = ("constant", "exponential")
+"""Schedules that do not know where a run ends."""
 
 DEVICE_KEYS = ("device", "precision")
 """Settings that a resumed run may change, but not to the same bits."""
@@ -34,7 +37,7 @@ def identity_of(config: RunConfig) -> dict[str, Any]:
 
 def may_change(key: str, recipe: Recipe) -> bool:
     """Whether a recipe's field may differ at resume: patience always; epochs where the rate does not depend on them."""
-    return key in EARLY_STOP_KEYS or (key == "epochs" and recipe.schedule == "constant")
+    return key in EARLY_STOP_KEYS or (key == "epochs" and recipe.schedule in ENDLESS_SCHEDULES)
 
 
 def check_same(then: Mapping[str, Any], now: Mapping[str, Any], recipe: Recipe) -> None:
@@ -49,16 +52,18 @@ def check_same(then: Mapping[str, Any], now: Mapping[str, Any], recipe: Recipe) 
         RunError: shows every difference.
 
     """
-    before, after = _flat(then), _flat(now)
+    # Runs of an earlier version lack fields that came later: they were trained as the defaults say.
+    defaults = Recipe().to_json()
+    before, after = (_flat({**side, "recipe": {**defaults, **side["recipe"]}}) for side in (then, now))
     differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     refused = [key for key in differing if not (key.startswith("recipe.") and may_change(key.split(".")[1], recipe))]
     if not refused:
         return
-    shown = "; ".join(f"{key}: {_show(before.get(key))} -> {_show(after.get(key))}" for key in refused)
+    shown = "; ".join(f"{key}: {show_value(before.get(key))} -> {show_value(after.get(key))}" for key in refused)
     raise RunError(
         f"The run was started with other settings: {shown}",
         expected=f"changes only to {', '.join((*SAFE_KEYS, *EARLY_STOP_KEYS, *DEVICE_KEYS))}, "
-        "and to epochs where schedule=constant",
+        f"and to epochs where schedule={' or '.join(ENDLESS_SCHEDULES)}",
         do="Undo the change, or train a new run",
     )
 
@@ -110,9 +115,3 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = list(value) if isinstance(value, tuple) else value
     return flat
-
-
-def _show(value: object) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return str(value)

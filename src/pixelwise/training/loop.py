@@ -4,7 +4,6 @@ Nothing here draws a random number that is not a function of (seed, epoch, posit
 more often than it must. A run that is stopped between any two batches goes on to the same bits.
 """
 
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +20,9 @@ from pixelwise.training.device import DropoutDraws, autocast
 from pixelwise.training.epoch import plan_epoch
 from pixelwise.training.failures import LossWatch, is_out_of_memory, out_of_memory_error
 from pixelwise.training.job import Job
-from pixelwise.training.optim import set_rate
+from pixelwise.training.optim import rate_at, set_rate
+from pixelwise.training.parts import start_epoch
 from pixelwise.training.progress import EpochLine
-from pixelwise.training.schedule import rate_factor
 from pixelwise.training.validation import validate
 
 _STEP_LINES = 500
@@ -63,6 +62,7 @@ def fit(job: Job, state: TrainState) -> None:
 class _Fit:
     def __init__(self, job: Job, state: TrainState) -> None:
         self.job, self.state, self.recipe = job, state, job.recipe
+        self.frozen = start_epoch(self.recipe, state.network, state.counters.epoch)
         self.forward = distributed.training_forward(state.network, job.device)
         self.draws = DropoutDraws(job.seed, job.device)
         self.watch = LossWatch(job.device, job.describe_batch, self._last_checkpoint)
@@ -77,7 +77,9 @@ class _Fit:
 
     def train_epoch(self) -> None:
         job, counters = self.job, self.state.counters
-        self.state.network.train()
+        frozen = start_epoch(self.recipe, self.state.network, counters.epoch)
+        if frozen != self.frozen:  # several processes average the gradients of what learned when this was made
+            self.frozen, self.forward = frozen, distributed.training_forward(self.state.network, job.device)
         batches = load_batches(
             job.train_set, batch_size=self.recipe.batch_size, epoch=counters.epoch, shuffle=True, workers=job.workers,
             start_batch=counters.batch, rank=distributed.rank(), world_size=distributed.world_size(),
@@ -132,12 +134,7 @@ class _Fit:
             self.checkpoint()
 
     def rate(self) -> float:
-        recipe = self.recipe
-        return recipe.learning_rate * rate_factor(
-            recipe.schedule, self.state.counters.step, self.total_steps,
-            warmup_steps=recipe.warmup_steps, milestones=recipe.milestones, factors=recipe.factors,
-            decay_steps=(recipe.decay_epochs or math.inf) * self.plan.steps, decay_factor=recipe.decay_factor or 1.0,
-        )  # fmt: skip
+        return rate_at(self.recipe, self.state.counters.step, steps=self.total_steps, epoch_steps=self.plan.steps)
 
     def finish_epoch(self) -> None:
         """Validate, keep the weights if they are the best so far, write journal and checkpoint."""

@@ -145,7 +145,9 @@ class Recipe:
 
     def _require(self, name: str, is_right: bool, expected: str) -> None:
         if not is_right:
-            raise RecipeError(f"recipe: {name}={_show(getattr(self, name))}", expected=expected, do="Correct the value")
+            raise RecipeError(
+                f"recipe: {name}={show_value(getattr(self, name))}", expected=expected, do="Correct the value"
+            )
 
     def override(self, settings: dict[str, str]) -> Self:
         """Return a copy with other values, given as the command line's text: ``{"epochs": "20", "size": "64,96"}``.
@@ -171,7 +173,7 @@ class Recipe:
             RecipeError: a field that is unknown or of the wrong type.
 
         """
-        return cls(**{key: _convert(key, [value], _show(value)) for key, value in fields.items()})  # type: ignore[arg-type]
+        return cls(**{key: _convert(key, [value], show_value(value)) for key, value in fields.items()})  # type: ignore[arg-type]
 
 
 def _hints() -> dict[str, Any]:
@@ -195,7 +197,8 @@ def _convert(key: str, meanings: list[object], shown: str) -> object:
     raise RecipeError(f"recipe: {key}={shown}", expected=describe_type(hints[key]), do="Correct the value")
 
 
-def _show(value: object) -> str:
+def show_value(value: object) -> str:
+    """Return a field's value as the command line would write it."""
     if value is None:
         return "none"
     return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

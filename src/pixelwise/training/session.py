@@ -1,6 +1,7 @@
 """A training run from end to end: :func:`train` starts one, :func:`resume` goes on with one."""
 
 import dataclasses
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -65,6 +66,7 @@ def train(
     workers: int = 0,
     deterministic: bool = False,
     weights: Path | str | None = None,
+    adapt: Collection[str] = (),
     class_weights: ClassWeights = None,
     bad_images: BadImages = "refuse",
     options: DataOptions | None = None,
@@ -93,7 +95,11 @@ def train(
             accumulated parts where it does not fit into memory.
         workers: processes that prepare batches; 0 = none. The result is the same for any number.
         deterministic: refuse GPU kernels whose results do not repeat bit for bit.
-        weights: a file of weights to start from, for exactly this network.
+        weights: what to start from: a file of weights for exactly this network, or a run or model folder with it.
+            Pictures are then normalised with the mean and standard deviation that the weights expect, where these are
+            known, instead of measured ones.
+        adapt: differences between weights and network to bridge: ``"head"`` draws fresh last layers for other classes,
+            ``"input"`` brings the first layer's filters to other channels.
         class_weights: one factor per class for the loss, or "balanced": inverse to the training pictures' counts.
         bad_images: refuse the data when a picture is damaged, or skip it and record that.
         options: further choices about layout, masks and splits; ``task`` and ``bad_images`` here go before its own.
@@ -135,7 +141,7 @@ def train(
         choices = Choices(
             name=name or folder.name, recipe_name=recipe_name, seed=seed, workers=workers, device=place,
             precision=precision, deterministic=deterministic, batch=batch, class_weights=class_weights,
-            weights=None if weights is None else Path(weights),
+            weights=None if weights is None else Path(weights), adapt=adapt,
             checkpoint_seconds=checkpoint_seconds, checkpoint_steps=checkpoint_steps,
         )  # fmt: skip
         with claimed(folder, is_new=True):
@@ -187,7 +193,7 @@ def resume(
         recipe = changed_recipe(run.config.recipe, settings or {})
         if device is not None:
             choose_own_device(device)  # refused where it is missing, even if nothing is left to do
-        if run.status == "finished" and recipe == run.config.recipe:
+        if run.status == "finished" and recipe == changed_recipe(run.config.recipe, {}):
             return run
         progress = make_progress(is_quiet=quiet or distributed.rank() > 0)
         place = same_device(run.config.device, device)
@@ -224,9 +230,9 @@ def _carry_on(run: Run, device: torch.device, progress: Progress, stop: StopRequ
         for folder in (run.path, run.path / FOLDER_NAME, run.path / MODEL_FOLDER):
             if distributed.rank() == 0:
                 sweep_temporaries(folder)
-        state = make_state(run.config, device)
-        job = make_job(run, device, journal=journal, progress=progress, stop=stop)
         found = latest_checkpoint(run.path / FOLDER_NAME)
+        state = make_state(run.config, device, is_restored=found is not None)
+        job = make_job(run, device, journal=journal, progress=progress, stop=stop)
         if found:
             restore(state, found)
             progress.say(f"Going on after {state.counters.epoch} epochs and {state.counters.step} steps.")

@@ -12,6 +12,7 @@ from pixelwise.analysis import layer_table
 from pixelwise.data.manifest import Manifest
 from pixelwise.errors import DataError, SpecError
 from pixelwise.specs import Network, Spec
+from pixelwise.tasks import TASKS
 from pixelwise.training.recipe import AUTO, Recipe
 
 DEFAULT_SIZE = (224, 224)
@@ -105,7 +106,7 @@ def sizes(recipe: Recipe, manifest: Manifest, network: Network) -> Sizes:
         )
     _check_size(network, train)
     whole_is_legal = picture is None or takes(network, picture)
-    if manifest.task == "segmentation" and picture is None:
+    if manifest.form.by_pixel and picture is None:
         whole_is_legal = all(takes(network, size) for size in _all_sizes(manifest))
     return Sizes(picture, train, None if whole_is_legal else train)
 
@@ -164,7 +165,7 @@ def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe
     """Decide ``resize``, ``size`` and ``crop``."""
     changes: dict[str, Any] = {}
     common = common_size(manifest)
-    if manifest.task == "segmentation":
+    if manifest.form.by_pixel:
         if recipe.resize == AUTO:
             changes["resize"] = "none" if recipe.size is None else "stretch"
         picture = recipe.size or common
@@ -197,7 +198,7 @@ def _legal_crop(network: Network, picture: tuple[int, int]) -> tuple[int, int]:
 
 
 def _augmentation(manifest: Manifest, found: Sizes) -> str:
-    if manifest.task == "segmentation":
+    if manifest.form.by_pixel:
         return "cells"
     return "digits" if max(found.train) <= _DIGITS_PX else "objects"
 
@@ -219,10 +220,10 @@ def refuse_task(spec: Spec, manifest: Manifest) -> None:
         SpecError: says what the data hold.
 
     """
-    if spec.task != manifest.task:
-        held = "classes, not masks" if manifest.task == "classification" else "masks, not one class per picture"
+    kind = TASKS[manifest.task].network_kind
+    if spec.task != kind:
         raise SpecError(
-            f"{spec.name} is a network for {spec.task}, and the data hold {held}",
-            expected=f"a network for {manifest.task}",
+            f"{spec.name} is a network for {spec.task}, and the data hold {manifest.form.holds}",
+            expected=f"a network for {kind}",
             do="`pixelwise nets` lists them",
         )

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -33,9 +33,10 @@ from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, RecipeError, suggest
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network, Spec
-from pixelwise.tasks import Task, make_task
-from pixelwise.training.assemble import weights_digest
+from pixelwise.tasks import TASKS, Task, make_task
 from pixelwise.training.device import Precision, describe_machine, settle_precision
+from pixelwise.training.initial import plan_initial_weights
+from pixelwise.training.parts import check_parts
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import (
     build_on_meta,
@@ -46,7 +47,6 @@ from pixelwise.training.settle import (
     sizes,
     split_counts,
 )
-from pixelwise.weights import load_weights
 
 BadImages = Literal["refuse", "skip"]
 ClassWeights = Sequence[float] | Literal["balanced"] | None
@@ -175,15 +175,15 @@ def choose_spec(spec: Spec | str, recipe: Recipe, settings: dict[str, str]) -> t
 
 def default_network(manifest: Manifest) -> str:
     """Return the name of a network that suits data of this kind and size."""
-    if manifest.task == "segmentation":
-        return "unet16"
     largest = max(int(manifest.column("height").max()), int(manifest.column("width").max()))
-    return "resnet20_cifar" if largest <= SMALL_PX else "resnet18"
+    for_small, for_large = TASKS[manifest.task].default_networks
+    return for_small if largest <= SMALL_PX else for_large
 
 
 def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights) -> Task:
     """Make the task that the data ask for, with the recipe's loss."""
-    weights = balanced_weights(manifest) if class_weights == "balanced" else class_weights
+    balanced = class_weights == "balanced"
+    weights = TASKS[manifest.task].balanced_weights(manifest) if balanced else class_weights
     return make_task(
         manifest.task,
         manifest.classes,
@@ -192,28 +192,6 @@ def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights)
         label_smoothing=recipe.label_smoothing,
         auxiliary_weight=recipe.auxiliary_weight,
     )
-
-
-def balanced_weights(manifest: Manifest) -> tuple[float, ...]:
-    """Return one weight per class, inverse to its share of the training pictures, with mean 1 over the pictures.
-
-    Raises:
-        DataError: masks, whose pixel counts the manifest does not hold; a class without training pictures.
-
-    """
-    if manifest.task != "classification":
-        raise DataError(
-            "balanced class weights for masks",
-            expected="class folders or labels",
-            do="Give one number for each class, such as --class-weights 1,5, or add a Dice term: --set loss="
-            + ("bce+dice" if len(manifest.classes) == 2 else "ce+dice"),
-        )
-    labels = manifest.column("label")[manifest.indices("train")]
-    counts = np.bincount(labels, minlength=len(manifest.classes))
-    if (counts == 0).any():
-        missing = manifest.classes[int(np.argmin(counts))]
-        raise DataError(f"The class {missing!r} has no training pictures", do="Add some, or leave the class out")
-    return tuple(float(weight) for weight in len(labels) / (len(counts) * counts))
 
 
 def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, int], device: torch.device) -> Recipe:
@@ -242,6 +220,7 @@ class Choices:
     batch: int | Literal["auto"]
     class_weights: ClassWeights
     weights: Path | None
+    adapt: Collection[str]
     checkpoint_seconds: float
     checkpoint_steps: int | None
 
@@ -264,7 +243,9 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
     found = sizes(recipe, manifest, network)
     if choices.batch == "auto":
         recipe = fit_to_memory(recipe, network, found.train, choices.device)
-    preprocess = _preprocess(source, recipe, network.in_channels)
+    check_parts(recipe, network)
+    initial = plan_initial_weights(choices.weights, choices.adapt, network)
+    preprocess = _preprocess(source, recipe, network.in_channels, initial)
     return RunConfig(
         name=choices.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -289,12 +270,13 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
         checkpoint_seconds=choices.checkpoint_seconds,
         checkpoint_steps=choices.checkpoint_steps,
         data=source.to_json(),
-        init_weights=_init_weights(choices.weights, spec, network),
+        init_weights=initial,
     )
 
 
-def _preprocess(source: Source, recipe: Recipe, channels: int) -> Preprocess:
-    return measure_preprocess(
+def _preprocess(source: Source, recipe: Recipe, channels: int, initial: dict[str, Any] | None) -> Preprocess:
+    """Measure the training pictures; mean and standard deviation are those that the weights to start from expect."""
+    measured = measure_preprocess(
         SampleReader(source.root, source.manifest),
         source.manifest.indices("train"),
         channels=channels,
@@ -302,11 +284,7 @@ def _preprocess(source: Source, recipe: Recipe, channels: int) -> Preprocess:
         size=recipe.size,
         crop_fraction=CROP_FRACTION if recipe.resize == "crop" else 1.0,
     )
-
-
-def _init_weights(path: Path | None, spec: Spec, network: Network) -> dict[str, Any] | None:
-    """Record the weights to start from, having proved that they fit."""
-    if path is None:
-        return None
-    load_weights(spec.build(network.in_channels, network.num_classes), path)
-    return {"path": str(path.resolve()), "sha256": weights_digest(path)}
+    if initial is None or initial["pretraining"] is None:
+        return measured
+    expected = initial["pretraining"]
+    return dataclasses.replace(measured, mean=tuple(expected["mean"]), std=tuple(expected["std"]))

@@ -32,12 +32,13 @@ class Fitted:
 
 
 def parse_adaptations(names: Collection[str]) -> frozenset[Adaptation]:
-    """Return the adaptations of these names.
+    """Return the adaptations of these names; one name may stand for itself.
 
     Raises:
         UsageError: an unknown name.
 
     """
+    names = (names,) if isinstance(names, str) else names
     for name in names:
         if name not in ADAPTATIONS:
             raise UsageError(
@@ -142,13 +143,15 @@ def _check(
         raise WeightsError(
             f"{source} holds weights for {classes} classes",
             expected=f"{network.num_classes}, as the network has",
-            do=f"Create {network.spec.name} with num_classes={classes}, or ask for a fresh head (adapt=head)",
+            do=f"Create {network.spec.name} with num_classes={classes}, or ask for a fresh head "
+            '(--adapt head, in Python adapt=["head"])',
         )
     if channels is not None and not differences and len(unequal) == 1:
         raise WeightsError(
             f"{source} holds weights for pictures of {channels} channels",
             expected=f"{network.in_channels}, as the network has",
-            do=f"Create {network.spec.name} with in_channels={channels}, or have the first layer adapted (adapt=input)",
+            do=f"Create {network.spec.name} with in_channels={channels}, or have the first layer adapted "
+            '(--adapt input, in Python adapt=["input"])',
         )
     differences += [f"{name} is {tuple(theirs[name].shape)}, not {tuple(own[name].shape)}" for name in unequal]
     if differences:
