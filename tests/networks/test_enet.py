@@ -93,6 +93,17 @@ def test_answers_at_every_place_average_to_the_answer() -> None:
     torch.testing.assert_close(places.mean((2, 3)), network(x))
 
 
+def test_the_head_starts_small_and_the_rest_as_in_pytorch() -> None:
+    torch.manual_seed(0)
+    network = catalogue.create("enet_classifier", in_channels=3, num_classes=1000)
+    assert network.get_parameter("fc.weight").std().item() == pytest.approx(0.01, rel=0.02)
+    assert network.get_parameter("fc.bias").abs().max() == 0
+    for name, parameter in network.named_parameters():
+        if parameter.ndim == 4:
+            bound = parameter[0].numel() ** -0.5
+            assert 0.9 * bound < parameter.abs().max() <= bound, name
+
+
 # --- blocks ---------------------------------------------------------------------------------------------------------
 
 

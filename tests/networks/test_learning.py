@@ -28,6 +28,10 @@ MEMBERS = {
     "inception_resnet_v1": (8, (75, 75), 0.05),
     "inception_resnet_v2_paper": (8, (75, 75), 0.05),
     "inception_resnet_v2": (8, (75, 75), 0.05),
+    "enet_classifier": (8, (32, 32), 0.05),
+    "densenet40_k12_cifar": (8, (16, 16), 0.05),
+    "densenet121": (8, (64, 64), 0.05),
+    "convnext_tiny": (8, (64, 64), 0.05),
     "unet16": (2, (32, 32), 0.05),
 }
 """Images, their size, and a learning rate."""
@@ -46,6 +50,10 @@ SMALLER: dict[str, dict[str, object]] = {
     "inception_resnet_v1": {"width": 0.1, "depths": (1, 1, 1)},
     "inception_resnet_v2_paper": {"width": 0.1, "depths": (1, 1, 1)},
     "inception_resnet_v2": {"width": 0.1, "depths": (1, 1, 1)},
+    "enet_classifier": {"context": ("regular", "dilated2", "asymmetric5"), "repeats": 1},
+    "densenet40_k12_cifar": {"depths": (3, 3, 3), "dropout": 0.1},
+    "densenet121": {"depths": (2, 2, 2, 2), "growth_rate": 8, "stem_width": 16, "memory_efficient": True},
+    "convnext_tiny": {"depths": (1, 1, 2, 1), "widths": (16, 32, 48, 64)},
 }
 """Columns that make a member fast enough."""
 
