@@ -1,4 +1,4 @@
-"""Several models as one: their probabilities are averaged (Krizhevsky et al. 2012, section 6; checked by name).
+"""Several models as one: their probabilities are averaged (Krizhevsky et al. 2012, section 6, of five networks).
 
 The answer has the class table of the first model. Each model keeps its own preprocessing; only the task and the names
 of the classes have to agree.

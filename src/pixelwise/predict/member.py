@@ -4,6 +4,7 @@ The views of a picture, however many they are, join those of the pictures before
 size; views of one size go through the network together.
 """
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -83,6 +84,7 @@ class Member:
         if model.preprocess.size is not None:
             plan(protocol, model.preprocess, *model.preprocess.size)  # refuses what fits no picture before any is read
         self.model, self.protocol, self.batch_size = model, protocol, batch_size
+        self._plan = functools.lru_cache(maxsize=8)(functools.partial(plan, protocol, model.preprocess))
         self.is_spatial = model.spec.task == "segmentation"
         self._device = choose_device(device)
         self._network: Network = model.network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -96,7 +98,7 @@ class Member:
         """
         picture, notes = admit(image, self.model.preprocess, name)
         height, width = picture.shape[:2]
-        views = plan(self.protocol, self.model.preprocess, height, width)
+        views = self._plan(height, width)
         answer = Answer(name, (height, width), notes, missing=len(views) * (1 + self.protocol.flip))
         return answer, self._shots(answer, picture, views)
 
