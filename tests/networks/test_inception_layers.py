@@ -10,6 +10,8 @@ from torch import nn
 from pixelwise.layers.inception import Branches, Conv, averaged_projection, chain, scaling, split_pair
 from pixelwise.layers.initialisation import truncated_normal_
 from pixelwise.layers.sizes import smallest_side
+from pixelwise.layers.trunk import run_trunk
+from pixelwise.networks.classification.inception_v3 import InceptionV3, InceptionV3Spec
 
 
 def norm_as_drawn(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -99,3 +101,29 @@ def test_truncated_normal_is_cut_at_two_deviations() -> None:
     assert layer.weight.std().item() == pytest.approx(0.0880, rel=0.01)  # 0.1 * 0.8796, the cut normal's deviation
     assert layer.weight.mean().item() == pytest.approx(0, abs=1e-3)
     assert layer.bias.abs().max() == 0
+
+
+def test_a_trunk_passes_over_auxiliary_heads_and_stops_after_its_last_stage() -> None:
+    torch.manual_seed(0)
+    spec = InceptionV3Spec(name="x", width=0.1, first_stride=1, first_pool=False, auxiliary="batch")
+    network = InceptionV3(spec, 1, 4).eval()
+    ran: list[str] = []
+    for name, child in network.named_children():
+        child.register_forward_hook(lambda *_, name=name: ran.append(name))
+    maps = run_trunk(network, torch.randn(1, 1, 33, 33))
+    assert [name for name, _ in network.named_children()] == [
+        *ran[: ran.index("Mixed_7a")],
+        "AuxLogits",
+        *ran[ran.index("Mixed_7a") :],
+        *("avgpool", "dropout", "fc"),
+    ]
+    assert [found.shape[1] for found in maps] == [stage.channels for stage in network.stages]
+
+
+def test_a_trunk_may_end_with_the_last_child() -> None:
+    torch.manual_seed(0)
+    network = InceptionV3(InceptionV3Spec(name="x", width=0.1, first_stride=1, first_pool=False), 1, 4).eval()
+    x = torch.randn(1, 1, 33, 33)
+    last = run_trunk(network, x)[-1]
+    del network.avgpool, network.dropout, network.fc
+    torch.testing.assert_close(run_trunk(network, x)[-1], last)
