@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 
 from pixelwise import catalogue
 from pixelwise.errors import PixelwiseError, SpecError, UsageError
+from pixelwise.networks.classification.convnext import ConvNeXtSpec
+from pixelwise.networks.classification.densenet import DenseNetSpec
+from pixelwise.networks.classification.enet import ENetClassifierSpec
 from pixelwise.networks.classification.lenet import LeNetSpec
 from pixelwise.networks.classification.mlp import MLPSpec
 from pixelwise.networks.classification.resnet import ResNetSpec
@@ -96,6 +99,34 @@ RESNETS = st.integers(1, 4).flatmap(
         stride_in=st.sampled_from(["1x1", "3x3"]),
     )
 )
+DENSENETS = st.builds(
+    lambda **columns: DenseNetSpec(name="densenet121", **columns),
+    depths=st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple),
+    growth_rate=st.integers(2, 16),
+    bottleneck=st.booleans(),
+    compression=st.floats(0.5, 1),
+    stem=st.sampled_from(["imagenet", "cifar"]),
+    stem_width=st.integers(2, 64),
+    dropout=st.floats(0, 0.99),
+    memory_efficient=st.booleans(),
+)
+ENETS = st.builds(
+    lambda **columns: ENetClassifierSpec(name="enet_classifier", **columns),
+    widths=st.tuples(st.integers(6, 32), st.sampled_from([32, 36, 64]), st.sampled_from([64, 128])),
+    early_depth=st.integers(1, 3),
+    context=st.lists(st.sampled_from(["regular", "asymmetric5", "dilated2", "dilated16"]), min_size=1).map(tuple),
+    repeats=st.integers(1, 3),
+    dropout=st.tuples(st.floats(0, 0.99), st.floats(0, 0.99)),
+)
+CONVNEXTS = st.integers(1, 4).flatmap(
+    lambda stages: st.builds(
+        lambda **columns: ConvNeXtSpec(name="convnext_tiny", **columns),
+        depths=st.tuples(*[st.integers(1, 3)] * stages),
+        widths=st.tuples(*[NUMBERS] * stages),
+        layer_scale=st.one_of(st.none(), st.floats(1e-6, 1)),
+        stochastic_depth=st.floats(0, 0.99),
+    )
+)
 UNETS = st.builds(
     lambda **columns: UNetSpec(name="unet", **columns),
     widths=st.lists(NUMBERS, min_size=2, max_size=5).map(tuple),
@@ -111,8 +142,12 @@ UNETS = st.builds(
 )
 
 
-@given(spec=st.one_of(LENETS, MLPS, RESNETS, UNETS), channels=st.integers(1, 5), classes=st.integers(1, 12))
-@settings(deadline=None, max_examples=30)
+@given(
+    spec=st.one_of(LENETS, MLPS, RESNETS, DENSENETS, ENETS, CONVNEXTS, UNETS),
+    channels=st.integers(1, 5),
+    classes=st.integers(1, 12),
+)
+@settings(deadline=None, max_examples=50)
 def test_any_spec_round_trips_through_json_and_builds(spec: Spec, channels: int, classes: int) -> None:
     again = catalogue.spec_from_json(json.loads(json.dumps(spec.to_json())))
     assert again == spec
