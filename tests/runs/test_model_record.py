@@ -182,7 +182,7 @@ def test_every_value_of_a_part_may_be_of_any_type(saved, part):
         ),
         (
             {"task": make_task("classification", ("a", "b"), binary="sigmoid").to_json()},
-            "its task is classification, the network is for segmentation",
+            "its task is for networks of classification, the network is for segmentation",
         ),
         (
             {"task": make_task("segmentation", ("a", "b", "c")).to_json()},

@@ -29,10 +29,11 @@ from pixelwise.runs.journal import read_journal
 from pixelwise.runs.lock import lock_run
 from pixelwise.storage.arrays import write_tensors
 from pixelwise.storage.atomic import read_json, write_json
+from pixelwise.tasks import Classification
 from pixelwise.training import loop
 from pixelwise.training.progress import Lines
 from pixelwise.training.session import resume, train
-from pixelwise.training.start import DataOptions, balanced_weights, index_source
+from pixelwise.training.start import DataOptions, index_source
 
 SETTINGS = {"epochs": "2", "batch_size": "8", "hidden": "8,8", "schedule": "constant", "augment": "none"}
 
@@ -185,7 +186,7 @@ def test_balanced_weights_are_inverse_to_the_counts(tmp_path):
     data = write_classes(tmp_path / "data", names=("a",), per_class=18)
     write_classes(data, names=("b",), per_class=6)
     manifest = index_source(data, DataOptions(fractions=(1.0, 0.0, 0.0)), seed=0)
-    assert balanced_weights(manifest) == pytest.approx((24 / (2 * 18), 24 / (2 * 6)))
+    assert Classification.balanced_weights(manifest) == pytest.approx((24 / (2 * 18), 24 / (2 * 6)))
     run = start(data, tmp_path / "run", class_weights="balanced")
     assert len(run.config.task["class_weights"]) == 2
     message = refusal(

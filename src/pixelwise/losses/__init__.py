@@ -2,18 +2,29 @@
 
 from pixelwise.losses.base import Loss, LossSettings
 from pixelwise.losses.binary_cross_entropy import BinaryCrossEntropy
+from pixelwise.losses.boxes import BoxLoss, GeneralisedIoU, SmoothL1
 from pixelwise.losses.cross_entropy import CrossEntropy
 from pixelwise.losses.dice import SoftDice
-from pixelwise.losses.table import LOSSES, LossSum, LossTerm, make_loss, parse_loss
+from pixelwise.losses.localisation import BOX_OUTPUTS, LocalisationLoss
+from pixelwise.losses.set_cross_entropy import SetCrossEntropy
+from pixelwise.losses.table import BOX_LOSSES, LOSSES, SET_LOSSES, LossSum, LossTerm, make_loss, parse_loss
 
 __all__ = [
+    "BOX_LOSSES",
+    "BOX_OUTPUTS",
     "LOSSES",
+    "SET_LOSSES",
     "BinaryCrossEntropy",
+    "BoxLoss",
     "CrossEntropy",
+    "GeneralisedIoU",
+    "LocalisationLoss",
     "Loss",
     "LossSettings",
     "LossSum",
     "LossTerm",
+    "SetCrossEntropy",
+    "SmoothL1",
     "SoftDice",
     "make_loss",
     "parse_loss",

@@ -1,24 +1,36 @@
 """The losses by name, and their weighted sums: ``"ce"``, ``"ce+dice"``, ``"0.5*ce+dice"``.
 
-A new loss is one file with one subclass of :class:`~pixelwise.losses.base.Loss`, and one line in :data:`LOSSES`.
+A new loss is one file with one subclass of :class:`~pixelwise.losses.base.Loss`, and one line in the table of what it
+is compared with.
 """
 
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from torch import Tensor
 
 from pixelwise.errors import UsageError, suggest
 from pixelwise.losses.base import Loss, LossSettings
 from pixelwise.losses.binary_cross_entropy import BinaryCrossEntropy
+from pixelwise.losses.boxes import BoxLoss, GeneralisedIoU, SmoothL1
 from pixelwise.losses.cross_entropy import CrossEntropy
 from pixelwise.losses.dice import SoftDice
+from pixelwise.losses.set_cross_entropy import SetCrossEntropy
 
-LOSSES: dict[str, type[Loss]] = {
+Losses = Mapping[str, type[Loss]]
+
+LOSSES: Final[Losses] = {
     "ce": CrossEntropy,
     "bce": BinaryCrossEntropy,
     "dice": SoftDice,
 }
+"""Of classes that exclude each other."""
+SET_LOSSES: Final[Losses] = {"bce": SetCrossEntropy}
+"""Of classes any number of which may be shown."""
+BOX_LOSSES: Final[Mapping[str, type[BoxLoss]]] = {"smooth_l1": SmoothL1, "giou": GeneralisedIoU}
+"""Of one box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +56,14 @@ class LossSum:
         return total
 
 
-def parse_loss(text: str) -> tuple[LossTerm, ...]:
-    """Read a sum such as ``"0.5*ce+dice"``; spaces do not matter.
+def parse_loss(text: str, known: Collection[str] = LOSSES) -> tuple[LossTerm, ...]:
+    """Read a sum of ``known`` losses such as ``"0.5*ce+dice"``; spaces do not matter.
 
     Raises:
         UsageError: an unknown name (with near misses), a factor that is not a positive number, a name given twice.
 
     """
-    terms = tuple(_parse_term(part.strip(), text) for part in text.split("+"))
+    terms = tuple(_parse_term(part.strip(), text, known) for part in text.split("+"))
     names = [term.name for term in terms]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -61,19 +73,19 @@ def parse_loss(text: str) -> tuple[LossTerm, ...]:
     return terms
 
 
-def make_loss(text: str, settings: LossSettings) -> LossSum:
-    """Build the sum that ``text`` describes.
+def make_loss(text: str, settings: LossSettings, losses: Losses = LOSSES) -> LossSum:
+    """Build the sum of ``losses`` that ``text`` describes.
 
     Raises:
         UsageError: what :func:`parse_loss` refuses; a loss that cannot take this number of logits (one logit never goes
             through a softmax); class weights or label smoothing that no term would heed.
 
     """
-    terms = parse_loss(text)
+    terms = parse_loss(text, losses)
     for term in terms:
-        refusal = LOSSES[term.name].refusal(settings.num_outputs)
+        refusal = losses[term.name].refusal(settings.num_outputs)
         if refusal:
-            fitting = [name for name, loss in LOSSES.items() if not loss.refusal(settings.num_outputs)]
+            fitting = [name for name, loss in losses.items() if not loss.refusal(settings.num_outputs)]
             raise UsageError(
                 f"loss {text!r} cannot use {term.name} with num_outputs={settings.num_outputs}: {refusal}",
                 expected=f"a sum of {', '.join(fitting)}",
@@ -81,22 +93,24 @@ def make_loss(text: str, settings: LossSettings) -> LossSum:
             )
     given = {"class_weights": settings.class_weights is not None, "label_smoothing": settings.label_smoothing > 0}
     for option in (option for option, is_given in given.items() if is_given):
-        if not any(option in LOSSES[term.name].heeds for term in terms):
-            heeding = [name for name, loss in LOSSES.items() if option in loss.heeds]
+        if not any(option in losses[term.name].heeds for term in terms):
+            heeding = [name for name, loss in losses.items() if option in loss.heeds]
             raise UsageError(
                 f"loss {text!r} makes no use of {option}",
                 expected=f"a sum with one of {', '.join(heeding)}",
                 do=f"Add such a term, or leave {option} out",
             )
-    return LossSum(tuple((term.factor, LOSSES[term.name](settings)) for term in terms))
+    return LossSum(tuple((term.factor, losses[term.name](settings)) for term in terms))
 
 
-def _parse_term(part: str, text: str) -> LossTerm:
+def _parse_term(part: str, text: str, known: Collection[str]) -> LossTerm:
     factor_text, star, name = part.rpartition("*")
     name = name.strip()
-    if name not in LOSSES:
+    if name not in known:
         came = f"loss {text!r} has an empty term" if not name else f"loss {text!r}: {name!r} is not a loss"
-        raise UsageError(came, expected="a sum such as ce+dice or 0.5*ce+dice", do=suggest(name, LOSSES))
+        first, *_, last = [*known] * 2
+        example = first if first == last else f"{first}+{last} or 0.5*{first}+{last}"
+        raise UsageError(came, expected=f"a sum such as {example}", do=suggest(name, known))
     factor = _parse_factor(factor_text.strip()) if star else 1.0
     if factor is None:
         raise UsageError(

@@ -4,7 +4,7 @@ Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 
 are drawn with replacement, as many as there are, the score is computed anew, and the 2.5 and 97.5 percentiles of
 many such scores bound the 95 % interval.
 
-Every score here is a function of sums over images (correct pixels, pixels of a class, ...). A resample is then one
+Most scores are functions of sums over images (correct pixels, pixels of a class, ...). A resample is then one
 product of a row of multiplicities with the table of summands, and a thousand resamples are one matrix product.
 
 What the interval covers is the choice of test images, not the training. Images that resemble each other, such as
@@ -49,20 +49,51 @@ def bootstrap_interval(
         answers out of six do not prove that the seventh is right, though "100 to 100 %" would say so.
 
     """
-    n, m = summands.shape
     table = scipy.sparse.csr_array(summands, dtype=np.float64)
+    return resampled_interval(
+        table.shape[0],
+        lambda multiplicities: statistic(np.asarray(multiplicities @ table)),
+        sums=table.shape[1],
+        seed=seed,
+        resamples=resamples,
+        should_stop=should_stop,
+    )
+
+
+def resampled_interval(
+    n: int,
+    statistic: Callable[[Array], Array],
+    *,
+    sums: int = 1,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    should_stop: Callable[[], None] = lambda: None,
+) -> Array:
+    """Return the percentile interval of any scores, such as those that depend on the images' order.
+
+    Args:
+        n: how many images.
+        statistic: takes (b, n) how often each image counts in each of b resamples, and returns scores (b, s), NaN where
+            undefined.
+        sums: how many numbers it holds for each resample, besides those that it is given.
+        seed: of the draws; the same draws as those of :func:`bootstrap_interval`.
+        resamples: how many.
+        should_stop: called now and then; raises to end the work.
+
+    Returns:
+        As :func:`bootstrap_interval`.
+
+    """
     if n < 2:
-        scores = statistic(np.zeros((1, m)))
-        return np.full((scores.shape[1], 2), np.nan)
+        return np.full((statistic(np.zeros((1, n))).shape[1], 2), np.nan)
     rng = np.random.default_rng(seed)
-    at_once = max(1, _CELLS_AT_ONCE // max(n, m))
+    at_once = max(1, _CELLS_AT_ONCE // max(n, sums))
     parts = []
     for start in range(0, resamples, at_once):
         should_stop()
         rows = min(at_once, resamples - start)
         draws = rng.integers(n, size=(rows, n)) + np.arange(rows)[:, None] * n
-        multiplicities = np.bincount(draws.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
-        parts.append(statistic(np.asarray(multiplicities @ table)))
+        parts.append(statistic(np.bincount(draws.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)))
     return _percentiles(np.concatenate(parts))
 
 

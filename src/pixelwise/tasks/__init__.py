@@ -1,22 +1,32 @@
 """Tasks: what a network is trained for, and how its logits are read."""
 
-from pixelwise.tasks.base import OutputForm, Task
+from pixelwise.tasks.base import Task
+from pixelwise.tasks.box_meter import BoxMeter
 from pixelwise.tasks.classification import Classification
 from pixelwise.tasks.crop import crop_to_logits
+from pixelwise.tasks.exclusive import OutputForm
+from pixelwise.tasks.localisation import Localisation
 from pixelwise.tasks.meter import ClassificationMeter, Meter, SegmentationMeter
+from pixelwise.tasks.multilabel import Multilabel
 from pixelwise.tasks.segmentation import Segmentation
-from pixelwise.tasks.table import TASKS, make_task, task_from_json
+from pixelwise.tasks.set_meter import SetMeter
+from pixelwise.tasks.table import TASKS, make_task, task_from_json, task_type
 
 __all__ = [
     "TASKS",
+    "BoxMeter",
     "Classification",
     "ClassificationMeter",
+    "Localisation",
     "Meter",
+    "Multilabel",
     "OutputForm",
     "Segmentation",
     "SegmentationMeter",
+    "SetMeter",
     "Task",
     "crop_to_logits",
     "make_task",
     "task_from_json",
+    "task_type",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import SpecError
-from pixelwise.tasks.base import Task
+from pixelwise.tasks.exclusive import ExclusiveTask, OutputForm
 from pixelwise.tasks.meter import ClassificationMeter
 
 UNLABELLED = -1
@@ -15,12 +15,13 @@ UNLABELLED = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classification(Task):
+class Classification(ExclusiveTask):
     """Logits (N, num_outputs) against class indices (N,) int64."""
 
     name: ClassVar[TaskName] = "classification"
     metric: ClassVar[str] = "top1"
     ignore_index: ClassVar[int] = UNLABELLED  # not 255, which is a class like any other here
+    form_of_two: ClassVar[OutputForm] = "softmax"
 
     def fit_target(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return ``target`` itself, after making sure that there is one label for each row of logits.

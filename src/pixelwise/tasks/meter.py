@@ -28,7 +28,7 @@ class Meter(ABC):
 
     @abstractmethod
     def scores(self) -> dict[str, float]:
-        """Return each score by name, 0 to 1, higher is better; all of them defined.
+        """Return each score by name, 0 to 1, higher is better; undefined ones are left out.
 
         Raises:
             DataError: nothing was counted.
@@ -72,7 +72,7 @@ class ClassificationMeter(Meter):
         """Return top1, top5 (above five classes) and macro_f1."""
         state = {name: tensor.cpu().numpy() for name, tensor in self._state.items()}
         total = int(state["truth"].sum())
-        _refuse_nothing(total)
+        refuse_nothing(total)
         counts = ClassCounts(state["correct"], state["truth"], state["predicted"])
         scores = {"top1": float(counts.accuracy()), "macro_f1": float(mean_defined(counts.f1()))}
         if self.num_classes > TOP_K:
@@ -96,7 +96,7 @@ class SegmentationMeter(Meter):
     def scores(self) -> dict[str, float]:
         """Return mean_iou, mean_dice and pixel_accuracy."""
         confusion = self._state["confusion"].cpu().numpy()
-        _refuse_nothing(int(confusion.sum()))
+        refuse_nothing(int(confusion.sum()))
         counts = ClassCounts.from_confusion(confusion)
         return {
             "mean_iou": float(mean_defined(counts.iou())),
@@ -105,7 +105,13 @@ class SegmentationMeter(Meter):
         }
 
 
-def _refuse_nothing(total: int) -> None:
+def refuse_nothing(total: int) -> None:
+    """Refuse to score what was not counted.
+
+    Raises:
+        DataError: ``total`` is 0.
+
+    """
     if not total:
         raise DataError(
             "Nothing was counted: the split has no labelled image, or no pixel that is not ignored",

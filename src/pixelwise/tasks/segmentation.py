@@ -5,21 +5,26 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, SpecError
-from pixelwise.tasks.base import Task
+from pixelwise.specs import NetworkKind
 from pixelwise.tasks.crop import crop_to_logits
+from pixelwise.tasks.exclusive import ExclusiveTask, OutputForm
 from pixelwise.tasks.meter import SegmentationMeter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Segmentation(Task):
+class Segmentation(ExclusiveTask):
     """Logits (N, num_outputs, h, w) against label maps (N, H, W) uint8, cropped centrally to the logits' size."""
 
     name: ClassVar[TaskName] = "segmentation"
     metric: ClassVar[str] = "mean_iou"
+    network_kind: ClassVar[NetworkKind] = "segmentation"
+    default_networks: ClassVar[tuple[str, str]] = ("unet16", "unet16")
     ignore_index: ClassVar[int] = IGNORE
+    form_of_two: ClassVar[OutputForm] = "sigmoid"
 
     def __post_init__(self) -> None:
         """Refuse what no label map can hold, after what every task refuses."""
@@ -30,6 +35,21 @@ class Segmentation(Task):
                 expected=f"at most {IGNORE}, as label maps are bytes and {IGNORE} means not counted",
                 do="Join classes",
             )
+
+    @classmethod
+    def balanced_weights(cls, manifest: Manifest) -> tuple[float, ...]:
+        """Refuse: the manifest holds no counts of pixels.
+
+        Raises:
+            DataError: always.
+
+        """
+        raise DataError(
+            "balanced class weights for masks",
+            expected="class folders or labels",
+            do="Give one number for each class, such as --class-weights 1,5, or add a Dice term: --set loss="
+            + ("bce+dice" if len(manifest.classes) == 2 else "ce+dice"),
+        )
 
     def fit_target(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the central part of the label maps that the logits cover.

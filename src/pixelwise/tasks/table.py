@@ -1,18 +1,37 @@
-"""The tasks by name: making one from choices, and from what a model's file says."""
+"""The tasks by name: making one from choices, and from what a model's file says.
 
-from collections.abc import Sequence
-from typing import Any, cast
+A new task is one module with a subclass of :class:`~pixelwise.tasks.base.Task`, one line in :data:`TASKS`, and a record
+of what its file holds.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pixelwise.data.task_names import TaskName
+from pixelwise.data.task_names import TARGET_FORMS, TASK_NAMES, TaskName
 from pixelwise.errors import RunError, UsageError, suggest
-from pixelwise.losses import LOSSES, parse_loss
-from pixelwise.tasks.base import FORM_CHOICES, OutputForm, Task, check_classes
+from pixelwise.tasks.base import Task, TaskChoices, check_classes
 from pixelwise.tasks.classification import Classification
+from pixelwise.tasks.exclusive import OutputForm
+from pixelwise.tasks.localisation import Localisation
+from pixelwise.tasks.multilabel import Multilabel
 from pixelwise.tasks.segmentation import Segmentation
 
-TASKS: dict[TaskName, type[Task]] = {"classification": Classification, "segmentation": Segmentation}
+TASKS: Final[Mapping[TaskName, type[Task]]] = {
+    "classification": Classification,
+    "segmentation": Segmentation,
+    "multilabel": Multilabel,
+    "localisation": Localisation,
+}
+
+
+class _Name(BaseModel):
+    """The part of a record that says how the rest is to be read."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    name: TaskName
 
 
 class _Record(BaseModel):
@@ -22,11 +41,27 @@ class _Record(BaseModel):
 
     name: TaskName
     classes: list[str]
-    binary: OutputForm
     loss: str
     class_weights: list[float] | None
     label_smoothing: float
     auxiliary_weight: float
+
+
+class _ExclusiveRecord(_Record):
+    binary: OutputForm
+
+
+class _MultilabelRecord(_Record):
+    thresholds: list[float] | None
+
+
+_RECORDS: Final[Mapping[TaskName, type[_Record]]] = {
+    "classification": _ExclusiveRecord,
+    "segmentation": _ExclusiveRecord,
+    "multilabel": _MultilabelRecord,
+    "localisation": _Record,
+}
+_FIELDS: Final = {"loss": "objective", "binary": "form"}  # a task's field for a record's, where they differ
 
 
 def make_task(
@@ -42,34 +77,33 @@ def make_task(
     """Make a task, filling in what was left open.
 
     Args:
-        name: "classification" or "segmentation".
+        name: of the task.
         classes: names in the order of the class indices.
-        loss: a sum such as "ce+dice"; "" means "bce" for one logit and "ce" for several.
+        loss: a sum such as "ce+dice"; "" takes the task's own: for classes that exclude each other "bce" for one logit
+            and "ce" for several, for multi-label "bce", for localisation "ce+smooth_l1".
         class_weights: one factor per class, for the losses that heed them.
         label_smoothing: 0 to less than 1, for the losses that heed it.
-        binary: the form of the output for two classes: "sigmoid" (one logit), "softmax" (two), or "auto", which takes
-            the form that the loss asks for and otherwise one logit for segmentation and two for classification.
+        binary: the form of the output for two classes that exclude each other: "sigmoid" (one logit), "softmax" (two),
+            or "auto", which takes the form that the loss asks for and otherwise one logit for segmentation and two for
+            classification.
         auxiliary_weight: factor of the loss of each auxiliary head.
 
     Raises:
         UsageError: an unknown task, form or loss (with near misses), or choices that do not fit together: one logit
             never goes through a softmax.
-        DataError: fewer than two classes, or a name that stands twice.
+        DataError: too few classes, or a name that stands twice.
 
     """
-    kind = _kind(name)
-    check_classes(tuple(classes))
-    if binary not in FORM_CHOICES:
-        raise UsageError(f"binary={binary!r}", expected="auto, sigmoid or softmax", do=suggest(binary, FORM_CHOICES))
-    form = _choose_form(kind, len(classes), loss) if binary == "auto" else cast(OutputForm, binary)
-    return kind(
-        classes=tuple(classes),
-        form=form,
-        objective=loss or ("bce" if form == "sigmoid" else "ce"),
+    kind = task_type(name)
+    check_classes(tuple(classes), TARGET_FORMS[kind.name].fewest_classes)
+    choices = TaskChoices(
+        loss=loss,
         class_weights=None if class_weights is None else tuple(map(float, class_weights)),
         label_smoothing=float(label_smoothing),
+        binary=binary,
         auxiliary_weight=float(auxiliary_weight),
     )
+    return kind.from_choices(tuple(classes), choices)
 
 
 def task_from_json(content: dict[str, Any]) -> Task:
@@ -81,7 +115,8 @@ def task_from_json(content: dict[str, Any]) -> Task:
 
     """
     try:
-        record = _Record.model_validate(content)
+        name = _Name.model_validate(content).name
+        record = _RECORDS[name].model_validate(content)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         raise RunError(
@@ -89,28 +124,21 @@ def task_from_json(content: dict[str, Any]) -> Task:
             expected="what pixelwise wrote",
             do="Use the version of pixelwise that wrote it, or restore the file from a copy",
         ) from None
-    return TASKS[record.name](
-        classes=tuple(record.classes),
-        form=record.binary,
-        objective=record.loss,
-        class_weights=None if record.class_weights is None else tuple(record.class_weights),
-        label_smoothing=record.label_smoothing,
-        auxiliary_weight=record.auxiliary_weight,
-    )
+    fields: dict[str, Any] = {
+        _FIELDS.get(key, key): tuple(value) if isinstance(value, list) else value
+        for key, value in record.model_dump(exclude={"name"}).items()
+    }
+    return TASKS[name](**fields)
 
 
-def _kind(name: str) -> type[Task]:
-    for known, kind in TASKS.items():
+def task_type(name: str) -> type[Task]:
+    """Return the task of that name.
+
+    Raises:
+        UsageError: there is none (with near misses).
+
+    """
+    for known in TASK_NAMES:
         if name == known:
-            return kind
-    raise UsageError(f"{name!r} is not a task", expected=" or ".join(TASKS), do=suggest(name, TASKS))
-
-
-def _choose_form(kind: type[Task], num_classes: int, loss: str) -> OutputForm:
-    if num_classes != 2:
-        return "softmax"
-    terms = parse_loss(loss) if loss else ()
-    takes_one, takes_two = (all(not LOSSES[term.name].refusal(count) for term in terms) for count in (1, 2))
-    if takes_one and takes_two:
-        return "sigmoid" if kind is Segmentation else "softmax"
-    return "sigmoid" if takes_one else "softmax"
+            return TASKS[known]
+    raise UsageError(f"{name!r} is not a task", expected=", ".join(TASK_NAMES), do=suggest(name, TASK_NAMES))

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-import numpy as np
 import torch
 
 from pixelwise import catalogue
@@ -182,8 +181,8 @@ def default_network(manifest: Manifest) -> str:
 
 def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights) -> Task:
     """Make the task that the data ask for, with the recipe's loss."""
-    balanced = class_weights == "balanced"
-    weights = TASKS[manifest.task].balanced_weights(manifest) if balanced else class_weights
+    kind = TASKS[manifest.task]
+    weights = kind.balanced_weights(manifest) if class_weights == "balanced" else class_weights
     return make_task(
         manifest.task,
         manifest.classes,
