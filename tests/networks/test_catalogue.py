@@ -17,7 +17,10 @@ from pixelwise.networks.classification.densenet import DenseNetSpec
 from pixelwise.networks.classification.enet import ENetClassifierSpec
 from pixelwise.networks.classification.lenet import LeNetSpec
 from pixelwise.networks.classification.mlp import MLPSpec
+from pixelwise.networks.classification.preact_resnet import PreResNetSpec
+from pixelwise.networks.classification.preact_resnet_blocks import ORDERS
 from pixelwise.networks.classification.resnet import ResNetSpec
+from pixelwise.networks.classification.wide_resnet import WideResNetSpec
 from pixelwise.networks.segmentation.unet import UNetSpec
 from pixelwise.specs import Spec
 
@@ -127,6 +130,23 @@ CONVNEXTS = st.integers(1, 4).flatmap(
         stochastic_depth=st.floats(0, 0.99),
     )
 )
+PRERESNETS = st.builds(
+    lambda **columns: PreResNetSpec(name="preresnet50", depths=(1, 2), **columns),
+    block=st.sampled_from(["basic", "bottleneck"]),
+    widths=st.tuples(NUMBERS, NUMBERS).map(lambda widths: tuple(sorted(widths))),
+    stem=st.sampled_from(["imagenet", "cifar"]),
+    order=st.sampled_from(sorted(ORDERS)),
+    first=st.sampled_from(["stem", "shared", "branch"]),
+    option=st.sampled_from(["A", "B"]),
+    shortcut=st.sampled_from(["identity", "scaling", "exclusive_gate", "shortcut_only_gate", "conv", "dropout"]),
+    stride_in=st.sampled_from(["1x1", "3x3"]),
+)
+WIDE_RESNETS = st.builds(
+    lambda **columns: WideResNetSpec(name="wrn_28_10_cifar", **columns),
+    depth=st.sampled_from([10, 16, 22]),
+    widening=st.integers(1, 4),
+    dropout=st.floats(0, 0.9),
+)
 UNETS = st.builds(
     lambda **columns: UNetSpec(name="unet", **columns),
     widths=st.lists(NUMBERS, min_size=2, max_size=5).map(tuple),
@@ -143,7 +163,7 @@ UNETS = st.builds(
 
 
 @given(
-    spec=st.one_of(LENETS, MLPS, RESNETS, DENSENETS, ENETS, CONVNEXTS, UNETS),
+    spec=st.one_of(LENETS, MLPS, RESNETS, PRERESNETS, WIDE_RESNETS, DENSENETS, ENETS, CONVNEXTS, UNETS),
     channels=st.integers(1, 5),
     classes=st.integers(1, 12),
 )
