@@ -158,9 +158,10 @@ def test_options_in_the_text_exist() -> None:
         assert set(spans) <= known | others, name(page)
 
 
-def test_the_reference_of_the_command_line_is_up_to_date() -> None:
-    done = subprocess.run([sys.executable, ROOT / "scripts" / "command-line-reference", "--check"], check=False)
-    assert done.returncode == 0, "run scripts/command-line-reference"
+@pytest.mark.parametrize("script", ["command-line-reference", "networks-reference"])
+def test_generated_references_are_up_to_date(script: str) -> None:
+    done = subprocess.run([sys.executable, ROOT / "scripts" / script, "--check"], check=False)
+    assert done.returncode == 0, f"run scripts/{script}"
 
 
 # --- tables ---------------------------------------------------------------------------------------------------------

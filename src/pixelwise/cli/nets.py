@@ -10,6 +10,8 @@ from pixelwise.cli.nets_list import SortKey, Wanted, print_list
 if TYPE_CHECKING:
     from pixelwise.specs import Spec
 
+_SHOWN = 5
+
 
 def nets(
     name: Annotated[str | None, typer.Argument(help="A network; without one, all are listed.")] = None,
@@ -107,7 +109,14 @@ def family_table() -> str:
     for family, specs in families.items():
         facts = [spec.facts for spec in specs if spec.facts]
         papers = list(dict.fromkeys(f"{fact.paper.title}, {fact.paper.year}" for fact in facts))
-        smallest, largest = min(fact.params for fact in facts), max(fact.params for fact in facts)
-        listed = " ".join(f"`{spec.name}`" for spec in specs)
-        lines.append(f"| {family} | {papers[0]} | {listed} | {smallest:,} to {largest:,} |")
+        listed = " ".join(f"`{spec.name}`" for spec in specs[:_SHOWN])
+        more = f" and {len(specs) - _SHOWN} more" if len(specs) > _SHOWN else ""
+        sizes = list(dict.fromkeys(_rounded(count) for count in sorted(fact.params for fact in facts)))
+        extent = sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        lines.append(f"| [{family}](docs/reference/networks.md#{family}) | {papers[0]} | {listed}{more} | {extent} |")
     return "\n".join(lines)
+
+
+def _rounded(count: int) -> str:
+    """Return 60.0 k, 25.6 M."""
+    return f"{count / 1e6:.1f} M" if count >= 10**6 else f"{count / 1e3:.1f} k"
