@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from foreign_names import as_akamaster
 from pixelwise import catalogue
-from pixelwise.errors import WeightsError
+from pixelwise.errors import UsageError, WeightsError
 from pixelwise.specs import Network
 from pixelwise.storage.arrays import write_tensors
 from pixelwise.weights import LAYOUTS, load_tensors, load_weights
@@ -21,22 +22,6 @@ def cifar(num_classes: int = 10) -> Network:
 def same(first: Network, second: Network) -> bool:
     ours, theirs = first.state_dict(), second.state_dict()
     return all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-def as_akamaster(network: Network) -> dict[str, Tensor]:
-    """Write the names of pytorch_resnet_cifar10, by substitutions of their own."""
-    renamed = {}
-    for name, tensor in network.state_dict().items():
-        if "num_batches" in name:
-            continue
-        parts = name.replace("stage", "layer").replace("fc.", "linear.").split(".")
-        if parts[0] == "conv1":
-            parts = ["conv1" if parts[1] == "conv" else "bn1", parts[2]]
-        elif "residual" in parts:
-            number = int(parts[3]) + 1
-            parts = [*parts[:2], f"{'conv' if parts[4] == 'conv' else 'bn'}{number}", parts[5]]
-        renamed["module." + ".".join(parts)] = tensor
-    return renamed
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth", ".pt", ".th"])
@@ -203,3 +188,61 @@ def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(WeightsError) as caught:
             load_weights(cifar(), tmp_path / name)
         assert str(caught.value).startswith(f"{tmp_path / name} {message}"), name
+
+
+# Adaptations
+
+
+def test_a_fresh_head_is_the_networks_own_whether_the_classes_are_as_many_or_not() -> None:
+    for classes, note in (
+        (7, "Fresh weights for 7 instead of 10 classes: fc."),
+        (10, "Fresh weights for 10 classes: fc."),
+    ):
+        first, second = cifar(), cifar(classes)
+        drawn = {name: tensor.clone() for name, tensor in second.state_dict().items()}
+        assert load_tensors(second, first.state_dict(), "w", adapt=["head"]) == (note,)
+        theirs = first.state_dict()
+        for name, tensor in second.state_dict().items():
+            assert torch.equal(tensor, drawn[name] if name.startswith("fc.") else theirs[name]), name
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_an_adapted_first_layer_answers_a_picture_of_equal_channels_as_before(channels: int) -> None:
+    first = cifar().eval()
+    second = catalogue.create("resnet20_cifar", in_channels=channels, num_classes=10).eval()
+    notes = load_tensors(second, first.state_dict(), "w", adapt="input")
+    assert notes == (f"The first layer's filters were brought from 3 to {channels} channels.",)
+    grey = torch.randn(2, 1, 32, 32)
+    with torch.no_grad():
+        expected, found = first(grey.expand(-1, 3, -1, -1)), second(grey.expand(-1, channels, -1, -1))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_both_adaptations_go_together_and_forget_the_pictures_of_the_publisher() -> None:
+    published = as_akamaster(cifar())
+    same, other = cifar(4), catalogue.create("resnet20_cifar", in_channels=2, num_classes=4)
+    assert len(load_tensors(same, published, "w", adapt=("head",))) == 1
+    assert same.pretraining is not None
+    assert same.pretraining.source == "akamaster/pytorch_resnet_cifar10"
+    assert len(load_tensors(other, published, "w", adapt=("input", "head"))) == 2
+    assert other.pretraining is None
+
+
+def test_other_channels_say_what_to_do() -> None:
+    network = catalogue.create("resnet20_cifar", in_channels=1, num_classes=10)
+    assert refused(network, cifar().state_dict()) == (
+        "w.pth holds weights for pictures of 3 channels. Expected 1, as the network has. Create resnet20_cifar with"
+        ' in_channels=3, or have the first layer adapted (--adapt input, in Python adapt=["input"]).'
+    )
+
+
+def test_an_adaptation_bridges_nothing_else() -> None:
+    state = dict(cifar().state_dict())
+    del state["stage1.0.residual.0.norm.bias"]
+    network = cifar(7)
+    with pytest.raises(WeightsError) as caught:
+        load_tensors(network, state, "w.pth", adapt=("head", "input"))
+    assert str(caught.value).startswith("w.pth does not fit resnet20_cifar: stage1.0.residual.0.norm.bias is missing.")
+    with pytest.raises(UsageError) as unknown:
+        load_tensors(network, state, "w.pth", adapt=["heads"])
+    assert str(unknown.value) == "adapt=heads. Expected head or input. Did you mean head?"

@@ -2,7 +2,7 @@
 
 Two differences can be bridged. ``input``: the first layer's filters for other channels, which keep the sum of their
 weights so that a grey picture and the same picture in three equal channels give the same maps. ``head``: fresh last
-layers for other classes, as the network's own initialisation drew them.
+layers for other classes, be they as many or not, as the network's own initialisation drew them.
 """
 
 from collections.abc import Collection, Mapping
@@ -61,13 +61,12 @@ def fit(network: Network, theirs: Mapping[str, Tensor], source: str, adapt: froz
     if channels is not None and "input" in adapt:
         theirs[first] = adapt_filters(theirs[first], own[first].shape[1])
         notes.append(f"The first layer's filters were brought from {channels} to {own[first].shape[1]} channels.")
-    classes = _classes(network, own, theirs)
-    if classes is not None and "head" in adapt:
-        drawn = [name for name in kept if _belongs(name, network.heads)]
-        theirs |= {name: own[name] for name in drawn}
-        notes.append(
-            f"Fresh weights for {network.num_classes} instead of {classes} classes: {', '.join(network.heads)}."
-        )
+    if "head" in adapt:
+        classes = _classes(network, own, theirs)
+        theirs = {name: tensor for name, tensor in theirs.items() if not _belongs(name, network.heads)}
+        theirs |= {name: own[name] for name in kept if _belongs(name, network.heads)}
+        instead = "" if classes is None else f" instead of {classes}"
+        notes.append(f"Fresh weights for {network.num_classes}{instead} classes: {', '.join(network.heads)}.")
     _check(network, own, {name: own[name] for name in kept}, theirs, source)
     return Fitted(theirs, tuple(notes), keeps_input=channels is None)
 
