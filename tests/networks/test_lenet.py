@@ -177,3 +177,38 @@ def test_impossible_fields_are_refused(columns: dict[str, object], message: str)
 def test_fields_without_sense_are_refused(columns: dict[str, object]) -> None:
     with pytest.raises(SpecError, match="at least two widths and one hidden, all positive"):
         LeNetSpec(name="x").replace(**columns)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "lenet5_relu", "lenet_caffe", "pml_cnn"])
+def test_sliding_at_the_own_size_is_the_forward_pass(name: str) -> None:
+    torch.manual_seed(0)
+    spec = catalogue.spec(name)
+    network = spec.build(3, 7).eval()
+    x = torch.randn(2, 3, *spec.fixed_size)
+    assert network.dense_logits(x).shape == (2, 7, 1, 1)
+    torch.testing.assert_close(network.dense_logits(x)[..., 0, 0], network(x), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "lenet_caffe", "pml_cnn"])  # the others pad the whole image, not a crop
+def test_sliding_is_a_forward_pass_every_four_pixels(name: str) -> None:
+    torch.manual_seed(0)
+    spec = catalogue.spec(name)
+    network, (height, width) = spec.build(1, 5).eval(), spec.fixed_size
+    x = torch.randn(2, 1, height + 9, width + 12)
+    dense = network.dense_logits(x)
+    assert dense.shape == (2, 5, 3, 4)
+    for row in range(3):
+        for column in range(4):
+            crop = x[:, :, 4 * row : 4 * row + height, 4 * column : 4 * column + width]
+            torch.testing.assert_close(dense[..., row, column], network(crop), rtol=1e-4, atol=1e-4)
+
+
+def test_sliding_refuses_what_is_smaller_than_the_window() -> None:
+    network = catalogue.create("lenet5", in_channels=1, num_classes=10)
+    with pytest.raises(SpecError) as caught:
+        network.dense_logits(torch.zeros(1, 1, 32, 31))
+    assert str(caught.value) == (
+        "lenet5 cannot be slid over images of 32 x 31 pixels. Expected at least 32 x 32. Enlarge the images."
+    )
+    with pytest.raises(SpecError, match="a batch of shape"):
+        network.dense_logits(torch.zeros(1, 2, 32, 64))

@@ -17,7 +17,8 @@ OUT        Euclidean distance to 84 targets 10        0           840
 
 Sizes: the full connections fix the input, 32x32 in the paper (a 28x28 digit in the middle of a larger field).
 ``image_size`` and ``padding`` are fields, so 28x28 images enter as ``image_size=(28, 28), padding=2`` with the same
-parameters. Any other size is refused.
+parameters. Any other size is refused, except by ``dense_logits``: slid over a larger image, the network gives an answer
+every four pixels (section VII: space displacement neural networks, figure 23).
 
 **Deviations** (tests/networks/test_lenet.py):
 
@@ -39,6 +40,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
 from pixelwise.layers.activation import ActivationName, activation
+from pixelwise.layers.dense import seen_at_each_place
 from pixelwise.layers.initialisation import INITIALISATIONS, InitialisationName
 from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
@@ -198,9 +200,9 @@ class RBFOutput(nn.Module):
         self.register_buffer("targets", targets)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, units) to (N, classes); 0 is the best possible value."""
+        """Map (..., units) to (..., classes); 0 is the best possible value."""
         products = x @ self.targets.T
-        return 2 * products - x.square().sum(1, keepdim=True) - self.targets.square().sum(1)
+        return 2 * products - x.square().sum(-1, keepdim=True) - self.targets.square().sum(1)
 
 
 def rbf_targets(num_classes: int, units: int) -> Tensor:
@@ -268,6 +270,32 @@ class LeNet(Network):
         self.check_input(x)
         for row in self.children():
             x = row(x)
+        return x
+
+    def dense_logits(self, x: Tensor) -> Tensor:
+        """Return logits (N, num_classes, h, w) at every place, four pixels apart, where the network's window fits.
+
+        Raises:
+            SpecError: the images are smaller than the window, ``image_size``.
+
+        """
+        (height, width), window = x.shape[-2:], self.spec.image_size
+        if height < window[0] or width < window[1]:
+            raise SpecError(
+                f"{self.spec.name} cannot be slid over images of {height} x {width} pixels",
+                expected=f"at least {window[0]} x {window[1]}",
+                do="Enlarge the images",
+            )
+        self.check_input(x[..., : window[0], : window[1]])
+        size = self.spec.last_map
+        for name, row in self.named_children():
+            if name.startswith("F"):
+                _, connection, act = row  # the flattening is done
+                x, size = act(connection(seen_at_each_place(x, size))).permute(0, 3, 1, 2), (1, 1)
+            elif name == "OUT":
+                x = row(seen_at_each_place(x, size)).permute(0, 3, 1, 2)
+            else:
+                x = row(x)
         return x
 
 
