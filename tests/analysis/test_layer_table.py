@@ -52,6 +52,25 @@ def test_stages_come_before_their_layers_and_hold_their_sums(name: str) -> None:
     assert analysis.count_parameters(network) == sum(row.parameters for row in by_name.values())
 
 
+@pytest.mark.parametrize("name", ["googlenet_paper_aux", "inception_v3_aux"])
+def test_auxiliary_heads_are_listed_with_their_parameters_and_cost_nothing(name: str) -> None:
+    with torch.device("meta"):
+        network = catalogue.create(name, in_channels=3, num_classes=1000)
+    side = 224 if name.startswith("googlenet") else 299
+    rows = analysis.layer_table(network, (3, side, side))
+    by_name = {row.name: row for row in rows if row.level == "stage"}
+    children = [child for child, _ in network.named_children()]
+    assert list(by_name) == children
+    assert sum(row.parameters for row in by_name.values()) == analysis.count_parameters(network)
+    for head in network.auxiliary_heads:
+        layers = [row for row in rows if row.level == "layer" and row.name.startswith(f"{head}.")]
+        assert (by_name[head].output_shape, by_name[head].macs, layers) == ((1000,), 0, [])
+        assert by_name[head].parameters == analysis.count_parameters(network.get_submodule(head))
+    plain = catalogue.spec(name.removesuffix("_aux"))
+    assert plain.facts is not None
+    assert sum(row.macs for row in by_name.values()) == plain.facts.macs
+
+
 def test_the_network_is_left_alone() -> None:
     network = catalogue.create("unet16", in_channels=1, num_classes=2).train()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -72,10 +72,10 @@ def test_pools_and_dropout_stand_where_the_sources_put_them() -> None:
 
 
 def test_class_maps_are_rectified_unless_told_otherwise() -> None:
-    x = torch.randn(4, 3, 32, 32)
+    x, with_relu, without = torch.randn(4, 3, 32, 32), small(), small(last_activation=False)
+    with_relu.load_state_dict(without.state_dict())
     with torch.no_grad():
-        rectified, plain = small()(x), small(last_activation=False)(x)
-        maps = small(last_activation=False).features(x)[-1]
+        rectified, plain, maps = with_relu(x), without(x), without.features(x)[-1]
     assert rectified.min() >= 0
     assert plain.min() < 0
     torch.testing.assert_close(plain, maps.mean((2, 3)))
@@ -99,7 +99,20 @@ def test_weights_start_from_the_sources_normal_distributions(name: str, expected
     for module, std in expected.items():
         weight = network.get_parameter(f"{module}.conv.weight")
         assert weight.std().item() == pytest.approx(std, rel=0.05), module
-        assert network.get_parameter(f"{module}.conv.bias").abs().max() == 0
+        is_class_map = list(expected)[-1] == module
+        assert network.get_parameter(f"{module}.conv.bias").unique().tolist() == [1.0 if is_class_map else 0.0]
+
+
+def test_class_maps_start_off_the_zero_of_their_relu() -> None:
+    """So all of them have gradients, and the answers are those of biases that start at zero, without the ReLU."""
+    torch.manual_seed(0)
+    network, x = catalogue.create("nin_cifar", in_channels=3, num_classes=10).eval(), torch.randn(4, 3, 32, 32)
+    with torch.no_grad():
+        maps = network.features(x)[-1]
+        assert maps.min() > 0
+        assert (network(x) - 1).abs().max() < 0.1
+        network.get_parameter("mlpconv3.cccp2.conv.bias").zero_()
+        assert network.features(x)[-1].eq(0).float().mean() > 0.1
 
 
 def test_58_times_larger_first_weights_stand_for_58_times_larger_values() -> None:

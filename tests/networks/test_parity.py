@@ -38,10 +38,10 @@ def formula(key: str, shape: list[int]) -> torch.Tensor:
 
 
 CASES: dict[str, Spec] = {
-    "torchvision-googlenet": catalogue.spec("googlenet").replace(auxiliary=True),
     "torchvision-alexnet": catalogue.spec("alexnet"),
     "torchvision-vgg16": catalogue.spec("vgg16"),
     "torchvision-vgg19_bn": catalogue.spec("vgg19_bn"),
+    "torchvision-googlenet": catalogue.spec("googlenet").replace(auxiliary=True),
     "torchvision-resnet18": catalogue.spec("resnet18"),
     "torchvision-resnet50": catalogue.spec("resnet50"),
     "torchvision-wide_resnet50_2": catalogue.spec("wide_resnet50_2"),
@@ -85,7 +85,10 @@ def test_logits_equal_the_references(reference: str, tmp_path: Path) -> None:
     assert analysis.count_parameters(network) == fixture["parameters"]
     x = torch.from_numpy(np.random.RandomState(0).standard_normal(fixture["input"]["shape"]).astype(np.float32))
     with torch.no_grad():
-        agree(network(x), fixture["output"])
+        logits, *auxiliary = network.training_logits(x) if "auxiliary" in fixture else (network(x),)
+    agree(logits, fixture["output"])
+    for found, expected in zip(auxiliary, fixture.get("auxiliary", {}).values(), strict=True):
+        agree(found, expected)
 
 
 def test_the_papers_form_has_the_same_tensors_and_other_numbers() -> None:

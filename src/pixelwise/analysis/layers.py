@@ -6,6 +6,7 @@ activations, pooling and interpolation count nothing. These are the conventions 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any, Literal
 
@@ -55,6 +56,9 @@ def stage_shapes(network: Network, input_size: tuple[int, int, int]) -> dict[str
 def layer_table(network: Network, input_size: tuple[int, int, int]) -> list[LayerRow]:
     """List every stage of the network, followed by its layers, in the order of computation.
 
+    Auxiliary heads stand where the network has them, without their layers: evaluation does not run them, so they have
+    parameters and cost nothing.
+
     A twin of the network runs on a batch of no images: every shape is there, and nothing is computed. (On the meta
     device PyTorch would load its compiler for this, which takes more than a second.)
 
@@ -79,7 +83,7 @@ def layer_table(network: Network, input_size: tuple[int, int, int]) -> list[Laye
         hooks.append(stage.register_forward_hook(_recorder(rows, stage_name, "stage")))
     with torch.no_grad():
         twin(torch.empty(0, *input_size))
-    return _stages_first(rows)
+    return _with_auxiliary_heads(twin, _stages_first(rows))
 
 
 def _hollow(twin: Network) -> Network:
@@ -135,3 +139,20 @@ def _stages_first(rows: list[LayerRow]) -> list[LayerRow]:
         ordered += [stage, *layers]
         layers = []
     return ordered
+
+
+def _with_auxiliary_heads(network: Network, rows: list[LayerRow]) -> list[LayerRow]:
+    """Put auxiliary heads behind the stage that they follow in the network."""
+    for (before, _), (name, head) in pairwise(network.named_children()):
+        if name in network.auxiliary_heads:
+            end = max(index for index, row in enumerate(rows) if row.name.split(".")[0] == before) + 1
+            idle = LayerRow(
+                name=name,
+                level="stage",
+                kind="",
+                output_shape=(network.num_classes,),
+                parameters=count_parameters(head),
+                macs=0,
+            )
+            rows = [*rows[:end], idle, *rows[end:]]
+    return rows

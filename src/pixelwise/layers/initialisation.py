@@ -47,6 +47,18 @@ def lecun_uniform_(module: nn.Module) -> None:
             nn.init.uniform_(layer.bias, -bound, bound)
 
 
+def caffe_xavier_(module: nn.Module, bias: float = 0.0) -> None:
+    """Draw weights from +-sqrt(3 / fan_in), of variance 1 / fan_in, and set biases to ``bias``.
+
+    Caffe calls this "xavier" after Glorot, but leaves out ``fan_out``; its GoogLeNet starts so.
+    """
+    for layer in _weighted(module):
+        bound = sqrt(3 / fan_in(layer))
+        nn.init.uniform_(layer.weight, -bound, bound)
+        if layer.bias is not None:
+            nn.init.constant_(layer.bias, bias)
+
+
 def truncated_normal_(module: nn.Module, std: float) -> None:
     """Draw weights from N(0, ``std`` ** 2), cut off at two standard deviations, and set biases to zero.
 

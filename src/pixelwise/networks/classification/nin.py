@@ -1,8 +1,7 @@
 """Network in network, and its form with batch normalisation.
 
-Paper: Lin, Chen, Yan, "Network in network", ICLR 2014, arXiv:1312.4400: section 3.1 (mlpconv layers), 3.2 (global
-average pooling), 3.3 and figure 2 (overall structure). The paper gives no widths; these are those of the authors'
-definitions (``NIN/cifar-10_def`` of mavenlin/cuda-convnet, and their ImageNet model in the Caffe model zoo).
+Paper: Lin, Chen, Yan, "Network in network", ICLR 2014, arXiv:1312.4400: sections 3.1 (mlpconv layers), 3.2 (mean of
+class maps), figure 2. It gives no widths; these are the authors' (mavenlin/cuda-convnet, and Caffe's model zoo).
 
 ======== ======================== ======================= ============================== =============================
 row      CIFAR                    ImageNet                BN-NIN, CIFAR                  BN-NIN, ImageNet
@@ -18,9 +17,8 @@ gap      mean of each class map   the same                the same              
 ======== ======================== ======================= ============================== =============================
 
 An mlpconv layer is a k x k convolution and 1x1 convolutions, a ReLU after each of them, also after the class maps.
-Pooling windows that stick out at the bottom and right count (Caffe's rule). BN-NIN has no paper: the CIFAR form is
-szagoruyko/cifar.torch, the ImageNet form soumith/imagenet-multiGPU.torch, ``ninbn``; batch normalisation stands after
-every convolution.
+Pooling windows that stick out at the bottom and right count (Caffe's rule). BN-NIN, normalised after every convolution,
+has no paper: the CIFAR form is szagoruyko/cifar.torch, the ImageNet form soumith/imagenet-multiGPU.torch, ``ninbn``.
 
 Names: ``nin_cifar10`` and ``nin_cifar100`` are ``nin_cifar``, which differs only in the number of class maps; so with
 ``bn_nin_cifar``. ``head="full"`` is the ablation of section 4.6: a full connection in place of the mean.
@@ -28,9 +26,11 @@ Names: ``nin_cifar10`` and ``nin_cifar100`` are ``nin_cifar``, which differs onl
 **Deviations** (tests/networks/test_nin.py):
 
 - ``pool2`` of ``nin_cifar`` takes the maximum, as the authors' definition does; their Caffe model takes the mean.
-- For CIFAR-100 the authors started the first mlpconv layer from 0.001 and 0.01 instead of 0.05; here it is one row.
-- ``nin_imagenet`` was trained on pixel values from 0 to 255 less their mean, whose standard deviation is about 58.
-  Networks here see values of deviation 1, so the first layer starts 58 times as large: 0.58 instead of 0.01.
+- For CIFAR-100 the authors started the first mlpconv layer from 0.001 and 0.01, not 0.05; here it is one row.
+- ``nin_imagenet`` was trained on pixel values from 0 to 255 less their mean, whose deviation is about 58. Networks
+  here see values of deviation 1, so the first layer starts 58 times as large: 0.58 instead of 0.01.
+- The biases of the class maps start at 1, not at 0. All maps alike, that changes no probability, but it lifts them off
+  the ReLU's zero, where they stayed for good within ten steps; the authors had the last layer learn ten times slower.
 - ``bn_nin_imagenet`` starts from N(0, 0.05) like the CIFAR form; its source leaves Torch's own weights.
 """
 
@@ -58,9 +58,8 @@ PAPER = Paper(
     link="arXiv:1312.4400",
 )
 
-POOL = 3
-STD = 0.05
-"""Of the initial weights of 1x1 convolutions."""
+POOL, STD, CLASS_BIAS = 3, 0.05, 1.0
+"""Window of pooling in pixels; initial weights of 1x1 convolutions; initial biases of the class maps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +185,9 @@ class NIN(Network):
         self.stages = tuple(stages)
         self._class_maps = f"mlpconv{len(rows)}.{list(block._modules)[-1]}"
         if spec.head != "linear":
-            normal_(self.get_submodule(self._class_maps), spec.class_std)
+            normal_(block[-1], spec.class_std)
+            if spec.bias and spec.last_activation:
+                nn.init.constant_(self.get_parameter(f"{self._class_maps}.conv.bias"), CLASS_BIAS)
         if spec.head == "full":
             height, width = self._window = spec.last_side(spec.image_size[0]), spec.last_side(spec.image_size[1])
             self.dropout = nn.Dropout(spec.head_dropout)
@@ -199,9 +200,8 @@ class NIN(Network):
     def _pool(self, index: int) -> nn.Sequential:
         spec = self.spec
         kind = nn.MaxPool2d if spec.pools[index] == "max" else nn.AvgPool2d
-        padding = int(spec.pooling == "padded")
         parts: OrderedDict[str, nn.Module] = OrderedDict()
-        parts["pool"] = kind(POOL, stride=2, padding=padding, ceil_mode=spec.pooling == "ceil")
+        parts["pool"] = kind(POOL, stride=2, padding=int(spec.pooling == "padded"), ceil_mode=spec.pooling == "ceil")
         if spec.dropouts[index]:
             parts["dropout"] = nn.Dropout(spec.dropouts[index])
         return nn.Sequential(parts)
