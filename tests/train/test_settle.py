@@ -7,6 +7,7 @@ import torch
 
 from pixelwise import catalogue
 from pixelwise.errors import DataError, RecipeError, SpecError
+from pixelwise.networks.classification.nin import NINSpec
 from pixelwise.training.device import settle_precision
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import (
@@ -78,6 +79,22 @@ def test_classified_pictures_keep_their_size_or_take_the_networks(tmp_path, name
     recipe, found = settle(manifest, name)
     assert (recipe.size, recipe.resize) == (size, "none" if size is None else "stretch")
     assert found.train == (size or picture)
+
+
+@pytest.mark.parametrize(
+    ("spec", "size"),
+    [
+        (catalogue.spec("inception_v3_aux").replace(dropout=0.3), (299, 299)),
+        (catalogue.spec("nin_cifar").replace(image_size=(20, 24), head="full"), (20, 24)),
+        (catalogue.spec("nin_cifar").replace(strides=(4, 4, 4)), (224, 224)),
+        (NINSpec(name="mine", strides=(4, 4, 4)), (224, 224)),
+    ],
+    ids=["of its row", "of its own", "of its row too small", "of no row"],
+)
+def test_changed_networks_take_the_size_of_their_row_while_it_is_legal(tmp_path, spec, size):
+    network = build_on_meta(spec, 1, 2)
+    recipe = settle_recipe(Recipe(), pictures(tmp_path / "d", [(28, 28)] * 5), network, is_batch_open=True)
+    assert (recipe.resize, recipe.size) == ("stretch", size)
 
 
 def test_unequal_pictures_are_resized_unless_that_is_forbidden(tmp_path):

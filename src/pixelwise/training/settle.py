@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pixelwise import catalogue
 from pixelwise.analysis import layer_table
 from pixelwise.data.manifest import Manifest
 from pixelwise.errors import DataError, SpecError
@@ -178,7 +179,7 @@ def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe
         changes["resize"] = "none"
     else:
         changes["resize"] = "stretch" if recipe.resize == AUTO else recipe.resize
-        changes["size"] = recipe.size or (common if fits else _own_size(network.spec))
+        changes["size"] = recipe.size or (common if fits else _own_size(network))
     return dataclasses.replace(recipe, **changes)
 
 
@@ -186,10 +187,15 @@ def _smallest_sides(manifest: Manifest) -> tuple[int, int]:
     return int(manifest.column("height").min()), int(manifest.column("width").min())
 
 
-def _own_size(spec: Spec) -> tuple[int, int]:
-    if spec.fixed_size or spec.facts is None:
-        return spec.fixed_size or DEFAULT_SIZE
-    return spec.facts.input_size[1], spec.facts.input_size[2]
+def _own_size(network: Network) -> tuple[int, int]:
+    """Return the input size of the paper's row, from which other columns may have been changed; else a usual one."""
+    spec = network.spec
+    if spec.fixed_size:
+        return spec.fixed_size
+    row = catalogue.spec(spec.name) if spec.name in catalogue.names() else spec
+    if row.facts is None or not takes(network, row.facts.input_size[1:]):
+        return DEFAULT_SIZE
+    return row.facts.input_size[1:]
 
 
 def _legal_crop(network: Network, picture: tuple[int, int]) -> tuple[int, int]:
