@@ -8,9 +8,9 @@ from torch import nn
 from pixelwise import analysis, catalogue
 from pixelwise.errors import SpecError
 from pixelwise.layers.activation import ScaledTanh
-from pixelwise.networks.classification.lenet import (
+from pixelwise.networks.classification.lenet import LeNetSpec
+from pixelwise.networks.classification.lenet_blocks import (
     C3_CONNECTIONS,
-    LeNetSpec,
     PartialConvolution,
     RBFOutput,
     Subsampling,

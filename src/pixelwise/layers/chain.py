@@ -23,7 +23,8 @@ from torch import Tensor
 
 def log_partition(potentials: Tensor) -> Tensor:
     """Return log Z, (N,), of potentials (N, T, C + 1, C); its gradient is :func:`pair_marginals`."""
-    return _LogPartition.apply(potentials)
+    log_z: Tensor = _LogPartition.apply(potentials)  # type: ignore[no-untyped-call] # PyTorch does not type it
+    return log_z
 
 
 def pair_marginals(potentials: Tensor) -> Tensor:

@@ -30,18 +30,23 @@ every four pixels (section VII: space displacement neural networks, figure 23).
   LeNet-5, ``lenet_caffe`` is the example of Caffe, ``pml_cnn`` the network of a book's MNIST script.
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
 from pixelwise.layers.activation import ActivationName, activation
 from pixelwise.layers.dense import seen_at_each_place
 from pixelwise.layers.initialisation import INITIALISATIONS, InitialisationName
+from pixelwise.networks.classification.lenet_blocks import (
+    C3_CONNECTIONS,
+    FullConnection,
+    PartialConvolution,
+    RBFOutput,
+    Subsampling,
+    rbf_targets,
+)
 from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
 PAPER = Paper(
@@ -51,30 +56,6 @@ PAPER = Paper(
     venue="Proceedings of the IEEE 86(11)",
     link="doi:10.1109/5.726791",
 )
-
-C3_CONNECTIONS: tuple[tuple[int, ...], ...] = (
-    *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
-    *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
-    *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),
-    (0, 1, 2, 3, 4, 5),
-)
-"""Table I: which of the six maps of S2 each of the sixteen maps of C3 sees."""
-
-DIGITS = """
-..###.. ...##.. .#####. ####### .##..## ####### ..####. ####### .#####. .#####.
-.##.##. ..###.. ##...## .....## .##..## ##..... .##.... .....## ##...## ##..###
-##...## .####.. ##...## ....##. ###..## ##..... ##..... .....## ##...## ##...##
-##...## ...##.. .....## ...##.. ##...## ##..... ##..... ....##. ##...## ##...##
-##...## ...##.. ....##. ..####. ##...## ######. ######. ...##.. .#####. ##..###
-##...## ...##.. ...##.. .....## ##..### .....## ###..## ...##.. ##...## .######
-##...## ...##.. ..##... .....## .###### .....## ##...## ..##... ##...## .....##
-##...## ...##.. .##.... .....## .....## .....## ##...## ..##... ##...## .....##
-.##.##. ...##.. ##..... ##...## .....## ##...## ###..## ..##... ##...## ....##.
-..###.. .###### ####### .#####. .....## .#####. .#####. ..##... .#####. .####..
-....... ....... ....... ....... ....... ....... ....... ....... ....... .......
-....... ....... ....... ....... ....... ....... ....... ....... ....... .......
-"""
-"""The targets of the ten digits, 7x12 pixels each, as in figure 3."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,76 +126,6 @@ class LeNetSpec(Spec):
         return LeNet(self, in_channels, num_classes)
 
 
-class PartialConvolution(nn.Module):
-    """C3: each output map sees only some of the input maps (table I).
-
-    Maps with equally many inputs form one grouped convolution, so parameters and multiply-adds are the table's own.
-    """
-
-    sources: Tensor
-
-    def __init__(self, connections: tuple[tuple[int, ...], ...], kernel: int) -> None:
-        super().__init__()
-        fan_ins = [len(inputs) for inputs in connections]
-        if sorted(fan_ins) != fan_ins:
-            raise SpecError(
-                "a connection table out of order", expected="rows with few inputs first", do="Sort the rows"
-            )
-        self.sizes: list[int] = []
-        self.groups = nn.ModuleList()
-        for fan_in in sorted(set(fan_ins)):
-            maps = fan_ins.count(fan_in)
-            self.sizes.append(maps * fan_in)
-            self.groups.append(nn.Conv2d(maps * fan_in, maps, kernel, groups=maps))
-        flat = [source for inputs in connections for source in inputs]
-        self.register_buffer("sources", torch.tensor(flat), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 6, H, W) to (N, 16, H - 4, W - 4)."""
-        parts = x[:, self.sources].split(self.sizes, dim=1)
-        return torch.cat([group(part) for group, part in zip(self.groups, parts, strict=True)], dim=1)
-
-
-class Subsampling(nn.Module):
-    """S2 and S4: the sum of each 2x2 block, times a trainable gain, plus a trainable bias, one of each per map."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gain, self.bias = nn.Parameter(torch.empty(channels)), nn.Parameter(torch.empty(channels))
-        for parameter in (self.gain, self.bias):  # four inputs to each unit: appendix A's rule
-            nn.init.uniform_(parameter, -2.4 / 4, 2.4 / 4)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, C, H / 2, W / 2)."""
-        total = F.avg_pool2d(x, 2, divisor_override=1)
-        return total * self.gain[:, None, None] + self.bias[:, None, None]
-
-
-class RBFOutput(nn.Module):
-    """Minus the squared Euclidean distances of a vector to fixed targets of +-1 (equation 7, with its sign turned)."""
-
-    targets: Tensor
-
-    def __init__(self, targets: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("targets", targets)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., units) to (..., classes); 0 is the best possible value."""
-        products = x @ self.targets.T
-        return 2 * products - x.square().sum(-1, keepdim=True) - self.targets.square().sum(1)
-
-
-def rbf_targets(num_classes: int, units: int) -> Tensor:
-    """Give the output's targets (num_classes, units) of +-1: the digits' bitmaps for 10 and 84, else codes."""
-    if (num_classes, units) == (10, 84):
-        lines = [line.split() for line in DIGITS.strip().splitlines()]
-        bitmaps = ["".join(line[digit] for line in lines) for digit in range(10)]
-        return torch.tensor([[1.0 if pixel == "#" else -1.0 for pixel in bitmap] for bitmap in bitmaps])
-    codes = [hashlib.shake_256(f"class {index}".encode()).digest(units) for index in range(num_classes)]
-    return torch.tensor([[1.0 if byte & 1 else -1.0 for byte in code] for code in codes])
-
-
 class LeNet(Network):
     """Figure 2: C1, S2, C3, S4, C5, F6, OUT; further convolutions and connections carry on with the numbering."""
 
@@ -233,8 +144,7 @@ class LeNet(Network):
         units = channels * spec.last_map[0] * spec.last_map[1]
         for width in spec.hidden:
             number += 1
-            connection = nn.Linear(units, width)
-            self.add_module(f"F{number}", nn.Sequential(nn.Flatten(), connection, activation(spec.hidden_activation)))
+            self.add_module(f"F{number}", FullConnection(units, width, activation(spec.hidden_activation)))
             units = width
         rbf = spec.output == "rbf"
         self.OUT = RBFOutput(rbf_targets(num_classes, units)) if rbf else nn.Linear(units, num_classes)
@@ -268,9 +178,7 @@ class LeNet(Network):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
         self.check_input(x)
-        for row in self.children():
-            x = row(x)
-        return x
+        return self._connect(self._convolve(x).flatten(1))
 
     def dense_logits(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, h, w) at every place, four pixels apart, where the network's window fits.
@@ -287,14 +195,18 @@ class LeNet(Network):
                 do="Enlarge the images",
             )
         self.check_input(x[..., : window[0], : window[1]])
-        size = self.spec.last_map
+        seen = seen_at_each_place(self._convolve(x), self.spec.last_map)  # (N, h, w, units)
+        return self._connect(seen).permute(0, 3, 1, 2)
+
+    def _convolve(self, x: Tensor) -> Tensor:
         for name, row in self.named_children():
-            if name.startswith("F"):
-                _, connection, act = row  # the flattening is done
-                x, size = act(connection(seen_at_each_place(x, size))).permute(0, 3, 1, 2), (1, 1)
-            elif name == "OUT":
-                x = row(seen_at_each_place(x, size)).permute(0, 3, 1, 2)
-            else:
+            if name.startswith(("C", "S")):
+                x = row(x)
+        return x
+
+    def _connect(self, x: Tensor) -> Tensor:
+        for name, row in self.named_children():
+            if not name.startswith(("C", "S")):
                 x = row(x)
         return x
 
