@@ -1,7 +1,7 @@
 """``pixelwise check``: the data doctor."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from pixelwise.cli.options import (
     Layout,
     MaskMeaning,
     Quiet,
+    TaskOption,
     parse_classes,
     parse_ignore,
 )
@@ -25,9 +26,7 @@ _MOST_CLASSES = 50
 
 def check(
     data: Data,
-    task: Annotated[
-        Literal["classification", "segmentation"] | None, typer.Option(help="By default found by looking.")
-    ] = None,
+    task: TaskOption = None,
     layout: Layout = None,
     classes: Classes = None,
     mask_kind: MaskMeaning = None,

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import UsageError
 
 Data = Annotated[
@@ -14,6 +15,7 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder.", show_default=Fa
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 Layout = Annotated[str | None, typer.Option(help="Layout of the folder; by default found by looking.")]
+TaskOption = Annotated[TaskName | None, typer.Option("--task", help="By default found by looking.")]
 MaskMeaning = Annotated[
     Literal["index", "binary255", "palette", "rgb", "instance"] | None,
     typer.Option(help="How mask values are meant; by default found by looking."),

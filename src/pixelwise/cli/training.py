@@ -17,6 +17,7 @@ from pixelwise.cli.options import (
     Quiet,
     RunFolder,
     Settings,
+    TaskOption,
     parse_batch,
     parse_class_weights,
     parse_classes,
@@ -40,9 +41,7 @@ def train(
     settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; by default runs/DATA-NETWORK.")] = None,
     name: Annotated[str | None, typer.Option(help="The run's name; by default the last part of its folder.")] = None,
-    task: Annotated[
-        Literal["classification", "segmentation"] | None, typer.Option(help="By default found by looking.")
-    ] = None,
+    task: TaskOption = None,
     layout: Layout = None,
     classes: Classes = None,
     mask_kind: MaskMeaning = None,

@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixelwise.data.assembly import BadImages
 from pixelwise.data.layouts.class_names import find_class_names
 from pixelwise.data.layouts.tree import walk
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE
+from pixelwise.data.task_names import TARGET_FORMS
 from pixelwise.errors import RunError, UsageError
 from pixelwise.evaluation.evaluation import evaluate, held_out_split
 from pixelwise.evaluation.scores import Scores, Split
@@ -19,7 +21,6 @@ from pixelwise.predict.protocols import CENTRE, Protocol
 from pixelwise.runs.folder import CONFIG_NAME, SCORES_NAME, Run
 from pixelwise.runs.model import Model, load_model
 from pixelwise.storage.atomic import check_writable
-from pixelwise.tasks import Segmentation
 
 
 def evaluate_run(
@@ -128,23 +129,33 @@ def _own_folder(run: Run) -> Path | None:
 
 
 def _same_files(one: Manifest, other: Manifest) -> bool:
-    """Whether two data folders hold the same images and masks under the same names."""
-    if one.paths.texts() != other.paths.texts() or one.masks.texts() != other.masks.texts():
+    """Whether two data folders hold the same images, masks and labels under the same names."""
+    texts = ((each.paths, each.masks, each.annotations) for each in (one, other))
+    if any(own.texts() != others.texts() for own, others in zip(*texts, strict=True)):
         return False
     hashes = ("sha256", "mask_sha256")
-    return all(np.array_equal(one.column(name), other.column(name)) for name in hashes)
+    return all(np.array_equal(one.column(name), other.column(name)) for name in hashes) and np.array_equal(
+        _labels(one), _labels(other)
+    )
+
+
+def _labels(manifest: Manifest) -> NDArray[np.str_]:
+    """Return the name of each sample's class; "" for none."""
+    return np.array([*manifest.classes, ""])[manifest.column("label")]
 
 
 def _index(root: Path, model: Model, trained_on: Manifest | None, bad_images: BadImages) -> Manifest:
     """Index another data folder as the model's own data were read.
 
     Class folders and labels are taken into the model's table. Masks are read as in training; where the folder names
-    the classes of its masks, those names count, and elsewhere the values mean what they meant in training.
+    the classes of its masks, those names count, and elsewhere the values mean what they meant in training. Boxes may
+    come from a table or from masks, whose class table has a background besides: the names that the folder gives count.
     """
-    classes: tuple[str, ...] | None = model.task.classes
+    form = TARGET_FORMS[model.task.name]
+    classes: tuple[str, ...] | None = None if form.also_from else model.task.classes
     reading = None if trained_on is None else trained_on.mask_reading
     colours = () if reading is None else reading.colours
-    if isinstance(model.task, Segmentation) and find_class_names(walk(root)) is not None:
+    if (form.by_pixel or form.also_from) and find_class_names(walk(root)) is not None:
         classes, colours = None, ()
     return build_manifest(
         root,

@@ -21,7 +21,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.task_names import TaskName
+from pixelwise.data.task_names import TARGET_FORMS, TaskName
 from pixelwise.errors import RunError
 from pixelwise.metrics import EMPTY_CLASS_RULE, CalibrationBin, expected_calibration_error
 from pixelwise.predict.protocols import CENTRE
@@ -76,10 +76,12 @@ class SampleScore:
     Attributes:
         path: relative to the data folder.
         frame: page of a multi-page file; -1 for a whole file.
-        score: classification: probability of the true class; segmentation: mean IoU of the image. None where undefined.
-        truth: true class (classification).
-        prediction: most probable class (classification).
-        probability: its probability (classification).
+        score: classification: probability of the true class; segmentation: mean IoU of the image; multi-label: mean
+            over the classes of the probability given to what is true; localisation: IoU of the box, 0 where the class
+            is wrong. None where undefined.
+        truth: true class, or classes.
+        prediction: predicted class, or classes.
+        probability: of the predicted class, where it is one.
 
     """
 
@@ -102,7 +104,8 @@ class Scores:
         metric: name of the score that chose the weights.
         scores: overall scores.
         classes: one entry per class, in the order of the model's class table.
-        confusion: (K, K) int64 counts of images or pixels; rows are the truth, columns the prediction.
+        confusion: (K, K) int64 counts of images or pixels; rows are the truth, columns the prediction. (0, 0) where
+            classes do not exclude each other.
         calibration: bins of confidence (classification), or none.
         samples: one entry per image, in the order of the manifest.
         notes: what a reader has to know to trust the numbers, such as images that were trained on.
@@ -146,7 +149,7 @@ class Scores:
     def class_rows(self) -> tuple[list[str], list[list[str]]]:
         """Return the table of classes as text: headers, and a row of cells for each class."""
         metrics = list(self.classes[0].values)
-        unit = "images" if self.task == "classification" else "pixels"
+        unit = TARGET_FORMS[self.task].unit
         rows = [[one.name, f"{one.n:,}", *(percent(one.values[metric]) for metric in metrics)] for one in self.classes]
         return ["class", unit, *metrics], rows
 
@@ -200,7 +203,7 @@ class Scores:
     def _from_plain(cls, content: dict[str, Any]) -> Self:
         classes = [dict(one) for one in content["classes"]]
         intervals = [one.pop("interval") for one in classes]
-        size = len(classes)
+        size, confusion = len(classes), np.array(content["confusion"], dtype=np.int64)
         return cls(
             task=content["task"],
             split=content["split"],
@@ -216,7 +219,7 @@ class Scores:
                 )
                 for one, interval in zip(classes, intervals, strict=True)
             ),
-            confusion=np.array(content["confusion"], dtype=np.int64).reshape(size, size),
+            confusion=confusion.reshape((size, size) if confusion.size else (0, 0)),
             calibration=tuple(CalibrationBin(**one) for one in (content["calibration"] or {"bins": []})["bins"]),
             samples=tuple(SampleScore(**sample) for sample in content["samples"]),
             notes=tuple(content["notes"]),

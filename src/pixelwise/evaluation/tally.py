@@ -11,6 +11,7 @@ would lie beside the value instead of around it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -23,6 +24,7 @@ from pixelwise.metrics import (
     bootstrap_interval,
     expected_calibration_error,
     mean_defined,
+    resampled_interval,
 )
 
 TOP_K = 5
@@ -50,6 +52,10 @@ class Tally:
 
     scores: tuple[Score, ...]
     classes: tuple[ClassScores, ...]
+
+    def with_score(self, score: Score) -> "Tally":
+        """Return the same with one more overall score."""
+        return Tally((*self.scores, score), self.classes)
 
 
 @dataclass(slots=True)
@@ -92,16 +98,15 @@ def tally_classification(
     """Score images that were classified: top-1, top-5, means of precision, recall and F1, calibration error."""
     size, n = len(classes), len(counts.truth)
 
-    def overall(sums: Array, per_class: ClassCounts) -> dict[str, Array]:
+    def measure(sums: Array) -> Measured:
+        per_class = _counts(sums, size)
         in_top = {"top5": sums[:, -1] / n} if size > TOP_K else {}
         means = {f"macro_{name}": mean_defined(metric(per_class)) for name, metric in _CLASSIFICATION.items()}
-        return {"top1": per_class.accuracy(), **in_top, **means}
+        overall = {"top1": per_class.accuracy(), **in_top, **means}
+        return Measured(overall, _of_classes(per_class, _CLASSIFICATION), per_class.truth)
 
-    tally = _tally(
-        counts.summands(size), classes, overall, _CLASSIFICATION, images=n, seed=seed, should_stop=should_stop
-    )
-    ece = Score("ece", expected_calibration_error(bins), n, "fraction", None, None)
-    return Tally((*tally.scores, ece), tally.classes)
+    tally = tally_sums(counts.summands(size), measure, classes, images=n, seed=seed, should_stop=should_stop)
+    return tally.with_score(Score("ece", expected_calibration_error(bins), n, "fraction", None, None))
 
 
 def tally_segmentation(
@@ -109,67 +114,99 @@ def tally_segmentation(
 ) -> Tally:
     """Score images that were segmented, from the counts (n, K) of their pixels: mean IoU and Dice, pixel accuracies."""
 
-    def overall(_sums: Array, per_class: ClassCounts) -> dict[str, Array]:
-        return {
+    def measure(sums: Array) -> Measured:
+        per_class = _counts(sums, len(classes))
+        overall = {
             "mean_iou": mean_defined(per_class.iou()),
             "mean_dice": mean_defined(per_class.f1()),
             "pixel_accuracy": per_class.accuracy(),
             "mean_pixel_accuracy": mean_defined(per_class.recall()),
         }
+        return Measured(overall, _of_classes(per_class, _SEGMENTATION), per_class.truth)
 
     labelled = counts.truth.sum(1) > 0
     summands = np.concatenate([counts.correct, counts.truth, counts.predicted], axis=1)[labelled]
-    return _tally(
+    return tally_sums(
         scipy.sparse.csr_array(summands, dtype=np.float64),
+        measure,
         classes,
-        overall,
-        _SEGMENTATION,
         images=int(labelled.sum()),
         seed=seed,
         should_stop=should_stop,
     )
 
 
-def _tally(
+def _counts(sums: Array, size: int) -> ClassCounts:
+    """Counts of K classes from (b, 3K or more) sums: correct, in the truth, in the prediction."""
+    return ClassCounts(sums[:, :size], sums[:, size : 2 * size], sums[:, 2 * size : 3 * size])
+
+
+def _of_classes(counts: ClassCounts, metrics: dict[str, Metric]) -> dict[str, Array]:
+    return {name: metric(counts) for name, metric in metrics.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Scores of b resamples.
+
+    Attributes:
+        overall: (b,) by name.
+        classes: (b, K) by name.
+        truth: (b, K) how often each class is in the truth.
+
+    """
+
+    overall: dict[str, Array]
+    classes: dict[str, Array]
+    truth: NDArray[Any]
+
+    def stacked(self) -> Array:
+        """All scores side by side: (b, overall, then K for each of the classes' scores)."""
+        whole = [values[:, None] for values in self.overall.values()]
+        return np.concatenate([*whole, *self.classes.values()], axis=1)
+
+
+Measure = Callable[[Array], Measured]
+
+
+def tally_sums(
     summands: scipy.sparse.csr_array,
+    measure: Measure,
     classes: Sequence[str],
-    overall: Callable[[Array, ClassCounts], dict[str, Array]],
-    metrics: dict[str, Metric],
     *,
     images: int,
     seed: int,
     should_stop: Callable[[], None],
 ) -> Tally:
-    """Turn summands, whose first 3K columns are counts of classes, into scores with intervals."""
-    size = len(classes)
-
-    def per_class(sums: Array) -> ClassCounts:
-        return ClassCounts(sums[:, :size], sums[:, size : 2 * size], sums[:, 2 * size : 3 * size])
-
-    def statistic(sums: Array) -> Array:
-        counts = per_class(sums)
-        whole = [values[:, None] for values in overall(sums, counts).values()]
-        return np.concatenate(whole + [metric(counts) for metric in metrics.values()], axis=1)
-
+    """Score images by sums over them: ``measure`` takes (b, m) sums of the (n, m) summands."""
     totals = np.asarray(summands.sum(0), dtype=np.float64)[None]
-    values = statistic(totals)[0]
-    bounds = bootstrap_interval(summands, statistic, seed=seed, should_stop=should_stop)
-    names = list(overall(totals, per_class(totals)))
-    scores = tuple(
-        Score(name, defined(value), images, "fraction", defined(low), defined(high))
-        for name, value, (low, high) in zip(names, values, bounds, strict=False)
-    )
-    table = values[len(names) :].reshape(len(metrics), size)
-    table_bounds = bounds[len(names) :].reshape(len(metrics), size, 2)
-    in_truth = per_class(totals).truth[0]
+    bounds = bootstrap_interval(summands, lambda sums: measure(sums).stacked(), seed=seed, should_stop=should_stop)
+    return _tally(measure(totals), bounds, classes, images)
+
+
+def tally_order(
+    measure: Measure, classes: Sequence[str], *, images: int, seed: int, should_stop: Callable[[], None]
+) -> Tally:
+    """Score images by their order: ``measure`` takes (b, n) how often each image counts."""
+    bounds = resampled_interval(images, lambda counts: measure(counts).stacked(), seed=seed, should_stop=should_stop)
+    return _tally(measure(np.ones((1, images))), bounds, classes, images)
+
+
+def _tally(measured: Measured, bounds: Array, classes: Sequence[str], images: int) -> Tally:
+    """Give every score its interval: ``bounds`` are (s, 2), in the order of :meth:`Measured.stacked`."""
+    first = len(measured.overall)
+    table = bounds[first:].reshape(len(measured.classes), len(classes), 2)
     return Tally(
-        scores,
+        tuple(
+            Score(name, defined(float(values[0])), images, "fraction", defined(low), defined(high))
+            for (name, values), (low, high) in zip(measured.overall.items(), bounds[:first], strict=True)
+        ),
         tuple(
             ClassScores(
                 name,
-                int(in_truth[index]),
-                {metric: defined(table[row, index]) for row, metric in enumerate(metrics)},
-                {metric: _interval(table_bounds[row, index]) for row, metric in enumerate(metrics)},
+                int(measured.truth[0, index]),
+                {metric: defined(float(values[0, index])) for metric, values in measured.classes.items()},
+                {metric: _interval(table[row, index]) for row, metric in enumerate(measured.classes)},
             )
             for index, name in enumerate(classes)
         ),

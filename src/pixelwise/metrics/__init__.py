@@ -5,7 +5,7 @@ from pixelwise.metrics.bootstrap import bootstrap_interval, resampled_interval
 from pixelwise.metrics.boxes import LOCALISED_IOU, box_iou, corners
 from pixelwise.metrics.calibration import CalibrationBin, calibration_bins, expected_calibration_error
 from pixelwise.metrics.confusion import confusion_matrix, confusion_matrix_tensor, predicted_classes
-from pixelwise.metrics.per_class import EMPTY_CLASS_RULE, ClassCounts, mean_defined
+from pixelwise.metrics.per_class import EMPTY_CLASS_RULE, ClassCounts, mean_defined, ratio
 from pixelwise.metrics.ranking import rank_of_truth
 from pixelwise.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
 
@@ -28,5 +28,6 @@ __all__ = [
     "mean_defined",
     "predicted_classes",
     "rank_of_truth",
+    "ratio",
     "resampled_interval",
 ]

@@ -1,42 +1,114 @@
-"""From a model's averaged probabilities to a prediction, for each task."""
+"""From a model's averaged answers to a prediction, for each task.
+
+A new task is one :class:`Reading`, and one line in :data:`READINGS`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pixelwise.data.boxes import in_picture
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.preprocess import Preprocess
+from pixelwise.data.task_names import TaskName
 from pixelwise.metrics import predicted_classes
+from pixelwise.predict.box_prediction import BoxPrediction
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
-from pixelwise.tasks import Task
+from pixelwise.predict.set_prediction import SetPrediction
+from pixelwise.tasks import Multilabel, Task
 
 SEEN = 0.5
 """Sum of the probabilities: 1 within what a network saw, 0 where the preprocessing cut the picture off."""
 
-
-def in_the_picture(
-    task: Task, preprocess: Preprocess, values: NDArray[np.float32], original: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Return probabilities in the size of the picture, where they have places: (K,), or (K, H, W)."""
-    return preprocess.restore_size(values, *original) if task.name == "segmentation" else values
+Answers = NDArray[np.float32]
+"""What :meth:`pixelwise.tasks.Task.answers` gives for one picture."""
 
 
-def make_prediction(
-    task: Task, values: NDArray[np.float32], notes: tuple[str, ...], *, is_cut_off: bool, keep: bool
-) -> Prediction:
-    """Make the prediction of one picture.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A picture's answers, in its own places and pixels, and what else its prediction depends on."""
 
-    Args:
-        task: of the model.
-        values: probabilities, (K,) or (K, H, W) in the size of the picture.
-        notes: what was done to the picture.
-        is_cut_off: the preprocessing cuts the edges off, so that some pixels may have no answer.
-        keep: keep the probabilities of a segmentation.
+    task: Task
+    values: Answers
+    notes: tuple[str, ...]
+    """What was done to the picture."""
+    is_cut_off: bool
+    """The preprocessing cuts the edges off, so that some pixels may have no answer."""
+    keep: bool
+    """Keep the probabilities of every pixel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How the answers of one task become a prediction.
+
+    Attributes:
+        prediction: what is made of them.
+        make: makes it.
+        place: brings them to the places and pixels of a picture of a given height and width; None where they have none.
 
     """
-    if task.name != "segmentation":
-        return ClassPrediction(task.classes, values, notes)
+
+    prediction: type[Prediction]
+    make: Callable[[Answered], Prediction]
+    place: Callable[[Answers, Preprocess, tuple[int, int]], Answers] | None = None
+
+
+def prediction_type(task: TaskName) -> type[Prediction]:
+    """Return the kind of a task's predictions."""
+    return READINGS[task].prediction
+
+
+def in_the_picture(task: Task, preprocess: Preprocess, values: Answers, original: tuple[int, int]) -> Answers:
+    """Return answers where the picture of ``original`` height and width has its places: (K,), (K, H, W) or (K + 4,)."""
+    place = READINGS[task.name].place
+    return values if place is None else place(values, preprocess, original)
+
+
+def make_prediction(answered: Answered) -> Prediction:
+    """Make the prediction of one picture."""
+    return READINGS[answered.task.name].make(answered)
+
+
+def _class(answered: Answered) -> ClassPrediction:
+    return ClassPrediction(answered.task.classes, answered.values, answered.notes)
+
+
+def _mask(answered: Answered) -> MaskPrediction:
+    values = answered.values
     label_map = predicted_classes(torch.from_numpy(values)[None])[0].numpy()
-    if is_cut_off:
+    if answered.is_cut_off:
         label_map[values.sum(0) < SEEN] = IGNORE
-    return MaskPrediction(task.classes, label_map, values if keep else None, notes)
+    return MaskPrediction(answered.task.classes, label_map, values if answered.keep else None, answered.notes)
+
+
+def _place_mask(values: Answers, preprocess: Preprocess, original: tuple[int, int]) -> Answers:
+    return preprocess.restore_size(values, *original)
+
+
+def _set(answered: Answered) -> SetPrediction:
+    assert isinstance(answered.task, Multilabel)  # it is read so
+    return SetPrediction(answered.task.classes, answered.values, answered.task.cutoffs, answered.notes)
+
+
+def _box(answered: Answered) -> BoxPrediction:
+    x_min, y_min, x_max, y_max = answered.values[-4:].tolist()
+    return BoxPrediction(answered.task.classes, answered.values[:-4], (x_min, y_min, x_max, y_max), answered.notes)
+
+
+def _place_box(values: Answers, preprocess: Preprocess, original: tuple[int, int]) -> Answers:
+    centre_x, centre_y, width, height = values[-4:].tolist()
+    box = in_picture((centre_x, centre_y, width, height), preprocess, *original)
+    return np.concatenate([values[:-4], np.array(box, np.float32)])
+
+
+READINGS: Final[Mapping[TaskName, Reading]] = {
+    "classification": Reading(prediction=ClassPrediction, make=_class),
+    "segmentation": Reading(prediction=MaskPrediction, make=_mask, place=_place_mask),
+    "multilabel": Reading(prediction=SetPrediction, make=_set),
+    "localisation": Reading(prediction=BoxPrediction, make=_box, place=_place_box),
+}

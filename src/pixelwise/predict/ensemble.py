@@ -67,12 +67,15 @@ def match_classes(models: Sequence[Model]) -> list[Order]:
 
 
 def average(values: Sequence[NDArray[np.float32]], orders: Sequence[Order]) -> NDArray[np.float32]:
-    """Return the mean of the probabilities (K,) or (K, H, W) of several models, in the first one's class order.
+    """Return the mean answers (K or more,) or (K, H, W) of several models, in the first one's class order.
 
     Where a model's preprocessing has cut a pixel off, the mean is that of the others.
     """
     total = np.zeros(values[0].shape, np.float64)  # sums of float32 are exact in it, so that their order does not count
     for one, order in zip(values, orders, strict=True):
-        total += one[order] if one.ndim == 1 else one[order] * (one.sum(0) >= SEEN)
+        if one.ndim == 1:  # what a task adds to the probabilities follows them in any order of the classes
+            total += np.concatenate([one[order], one[len(order) :]])
+        else:
+            total += one[order] * (one.sum(0) >= SEEN)
     weight = total.sum(0) if total.ndim > 1 else len(values)
     return np.divide(total, weight, out=np.zeros_like(total), where=weight != 0).astype(np.float32)

@@ -1,12 +1,12 @@
-"""Prediction of many files into a folder: a table for all of them and, for segmentation, pictures for each.
+"""Prediction of many files into a folder: a table for all of them, and pictures for each where there is what to see.
 
 ::
 
-    OUT/predictions.csv | .jsonl      classification: label, and the probability of every class
+    OUT/predictions.csv | .jsonl      label or labels, the probability of every class, and the box where there is one
     OUT/areas.csv | .jsonl            segmentation: area and share of every class
-    OUT/masks/NAME.png                indexed PNG, in the size of the picture as it is shown
-    OUT/overlays/NAME.png             if wanted: the picture with its classes drawn over it, and a legend
-    OUT/probabilities/NAME.tif        if wanted: float32, one channel per class, 0..1
+    OUT/masks/NAME.png                segmentation: indexed PNG, in the size of the picture as it is shown
+    OUT/overlays/NAME.png             if wanted: the picture with its classes or its box drawn over it, and a legend
+    OUT/probabilities/NAME.tif        segmentation, if wanted: float32, one channel per class, 0..1
 
 NAME mirrors the folders of the input. Every file is written as a whole or not at all; nothing that was there before is
 replaced unless that was asked for. A picture that cannot be predicted is left out and reported; a full disk stops.
@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from pixelwise.data.names import show_path
 from pixelwise.data.writing import write_png, write_tiff
 from pixelwise.errors import PixelwiseError, UsageError, suggest
+from pixelwise.predict.answers import prediction_type
 from pixelwise.predict.inputs import InputItem, find_inputs
-from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
+from pixelwise.predict.prediction import Prediction
 from pixelwise.predict.predictor import Predictor
-from pixelwise.predict.table import TABLE_FORMATS, TableFormat, open_table, table_name
+from pixelwise.predict.table import TABLE_FORMATS, TableFormat, open_table
 from pixelwise.storage.atomic import check_writable, make_folder
 
 _FOLDERS = {"masks": ".png", "overlays": ".png", "probabilities": ".tif"}
@@ -101,8 +102,8 @@ def predict_files(
         inputs: see :func:`~pixelwise.predict.inputs.find_inputs`.
         out: folder of the results; made if it is not there.
         fmt: of the table.
-        overlays: also write overlays (segmentation only).
-        probabilities: also write the probabilities of a segmentation; a classification's table always holds them.
+        overlays: also write overlays, for tasks whose answers have a place in the picture.
+        probabilities: also write the probabilities of a segmentation; of other tasks the table always holds them.
         overwrite: replace files of an earlier prediction.
         progress: called with the number of pictures done and their total.
         should_stop: asked between pictures; what is done by then is written, table included.
@@ -113,22 +114,24 @@ def predict_files(
 
     """
     started = time.monotonic()
-    task, classes = predictor.model.task.name, predictor.classes
+    kind, classes = prediction_type(predictor.model.task.name), predictor.classes
     if fmt not in TABLE_FORMATS:
         raise UsageError(f"--format {fmt}", expected=" or ".join(TABLE_FORMATS), do=suggest(fmt, TABLE_FORMATS))
-    if overlays and task == "classification":
-        raise UsageError("--overlays with a classification model", do="Leave it out: classes have no place to be drawn")
-    folders = ["masks", *(["overlays"] if overlays else []), *(["probabilities"] if probabilities else [])]
+    if overlays and not kind.is_drawn:
+        raise UsageError(
+            f"--overlays with a {predictor.model.task.name} model", do="Leave it out: classes have no place to be drawn"
+        )
+    wanted = {"masks": kind.has_mask, "overlays": overlays, "probabilities": kind.has_mask and probabilities}
+    written = [folder for folder, is_wanted in wanted.items() if is_wanted]
     found = find_inputs(inputs, exclude=[out / name for name in _FOLDERS])
-    table = out / table_name(task, fmt)
-    written = [] if task == "classification" else folders
+    table = out / f"{kind.table}.{fmt}"
     if not overwrite:
         _check_targets([table, *_targets(out, written, found.items)])
     check_writable(out)
 
     failures, notes, totals = list(found.faults), Counter[str](), dict.fromkeys(classes, 0)
     done = 0
-    with open_table(table, task, classes, fmt) as add:
+    with open_table(table, kind, classes, fmt) as add:
         queue: list[_Seen] = []
         outcomes = predictor.attempt_many(
             _until(found.items, should_stop, queue, keep=overlays), probabilities=probabilities
@@ -141,7 +144,8 @@ def predict_files(
                 mask = _write(out, seen, outcome, written)
                 add(seen.item, mask, outcome)
                 notes.update(outcome.notes)
-                _count(totals, outcome)
+                for name, count in outcome.counts().items():
+                    totals[name] += count
             done += 1
             if progress is not None:
                 progress(done, len(found.items))
@@ -196,9 +200,7 @@ def _check_targets(targets: Sequence[Path]) -> None:
 
 
 def _write(out: Path, seen: _Seen, prediction: Prediction, written: Sequence[str]) -> str:
-    """Write a segmentation's pictures; return the mask's path relative to ``out``, "" for a classification."""
-    if isinstance(prediction, ClassPrediction):
-        return ""
+    """Write a prediction's pictures; return the mask's path relative to ``out``, "" without one."""
     places = {folder: _target(out, folder, seen.item.target) for folder in written}
     for place in places.values():
         make_folder(place.parent)
@@ -206,13 +208,7 @@ def _write(out: Path, seen: _Seen, prediction: Prediction, written: Sequence[str
         write_png(places["overlays"], prediction.overlay(seen.image, legend=True))
     if "probabilities" in places and prediction.probabilities is not None:
         write_tiff(places["probabilities"], prediction.probabilities.transpose(1, 2, 0))
+    if "masks" not in places:
+        return ""
     prediction.save(places["masks"])
     return places["masks"].relative_to(out).as_posix()
-
-
-def _count(totals: dict[str, int], prediction: Prediction) -> None:
-    if isinstance(prediction, MaskPrediction):
-        for name, area in prediction.areas_px.items():
-            totals[name] += area
-    else:
-        totals[prediction.label] += 1

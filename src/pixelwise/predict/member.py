@@ -103,13 +103,13 @@ class Member:
         return answer, self._shots(answer, picture, views)
 
     def finished(self, answer: Answer) -> NDArray[np.float32] | PixelwiseError:
-        """Return a complete answer's probabilities: (K,), or (K, h, w) at the network's size; or why there are none."""
+        """Return a complete answer, (K or more,), or (K, h, w) at the network's size; or why there is none."""
         if answer.error is not None:
             return answer.error
         assert answer.values is not None  # it is complete
         values = answer.values
         if self.protocol.average == "logits":
-            values = self.model.task.probabilities(torch.from_numpy(values)[None])[0].numpy()
+            values = self.model.task.answers(torch.from_numpy(values)[None])[0].numpy()
         if np.isfinite(values).all():
             return np.ascontiguousarray(values)
         return ImageError(
@@ -146,7 +146,7 @@ class Member:
 
     def _run_alike(self, group: Sequence[Shot]) -> None:
         """Predict views of one size; where memory runs out, in halves of the batch."""
-        finish = self.model.task.probabilities if self.protocol.average == "probabilities" else _as_they_are
+        finish = self.model.task.answers if self.protocol.average == "probabilities" else _as_they_are
         try:
             values = self._forward(group, finish)
         except PixelwiseError as error:

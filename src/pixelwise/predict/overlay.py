@@ -1,4 +1,4 @@
-"""Pictures that people look at: any image as 8-bit RGB, and label maps drawn over it with contours and a legend."""
+"""Pictures that people look at: any image as 8-bit RGB, and label maps or boxes drawn over it, with a legend."""
 
 import functools
 from collections.abc import Sequence
@@ -14,7 +14,12 @@ from pixelwise.data.masks import IGNORE
 from pixelwise.errors import ImageError
 from pixelwise.predict.palette import IGNORED, background_class, class_colours
 
+Caption = tuple[str, tuple[int, int, int]]
+"""A text and the colour of its swatch."""
+
 _TINT = 0.35
+_SHADED_PX = 64
+_SHADE = (24, 24, 24)
 _LEGEND_MIN_WIDTH_PX = 256
 
 
@@ -74,22 +79,30 @@ def draw_overlay(image: NDArray[Any], label_map: NDArray[np.uint8], classes: Seq
 def with_legend(overlay: NDArray[np.uint8], label_map: NDArray[np.uint8], classes: Sequence[str]) -> NDArray[np.uint8]:
     """Put a legend below an overlay: each class that occurs, its colour and its share of the picture.
 
-    A picture narrower than 256 pixels is enlarged by a whole factor first, so that the legend can be read.
+    See :func:`with_captions`.
+    """
+    counts = np.bincount(label_map.ravel(), minlength=256)
+    colours = class_colours(classes)
+    entries: list[Caption] = [
+        (f"{name}  {_percent(counts[index] / label_map.size)}", _rgb(colours[index]))
+        for index, name in enumerate(classes)
+        if counts[index]
+    ]
+    if counts[IGNORE]:
+        entries.append((f"no class  {_percent(counts[IGNORE] / label_map.size)}", IGNORED))
+    return with_captions(overlay, entries)
+
+
+def with_captions(overlay: NDArray[np.uint8], entries: Sequence[Caption]) -> NDArray[np.uint8]:
+    """Put texts with swatches of their colours below an overlay (H, W, 3).
+
+    A picture narrower than 256 pixels is enlarged by a whole factor first, so that the texts can be read.
     """
     factor = -(-_LEGEND_MIN_WIDTH_PX // overlay.shape[1])
     picture = np.kron(overlay, np.ones((factor, factor, 1), dtype=np.uint8))
     width = picture.shape[1]
     size = int(np.clip(width / 45, 11, 40))
     font = _font(size)
-    counts = np.bincount(label_map.ravel(), minlength=256)
-    colours = class_colours(classes)
-    entries: list[tuple[str, tuple[int, ...]]] = [
-        (f"{name}  {_percent(counts[index] / label_map.size)}", tuple(colours[index].tolist()))
-        for index, name in enumerate(classes)
-        if counts[index]
-    ]
-    if counts[IGNORE]:
-        entries.append((f"no class  {_percent(counts[IGNORE] / label_map.size)}", IGNORED))
     line, swatch, x = size + size // 2, size, size // 2
     spots, row = [], 0
     for text, colour in entries:
@@ -106,11 +119,40 @@ def with_legend(overlay: NDArray[np.uint8], label_map: NDArray[np.uint8], classe
     return np.concatenate([picture, np.asarray(strip)])
 
 
+def draw_box(
+    rgb: NDArray[np.uint8], box: tuple[float, float, float, float], colour: tuple[int, int, int]
+) -> NDArray[np.uint8]:
+    """Draw a box over an RGB picture (H, W, 3): a line of the colour just inside its edges, between dark ones.
+
+    Args:
+        rgb: the picture; it is not written to.
+        box: x_min, y_min, x_max, y_max in pixels.
+        colour: of the line, RGB.
+
+    """
+    height, width = rgb.shape[:2]
+    line = max(1, round(min(height, width) / 250))
+    drawn = Image.fromarray(rgb)
+    draw = ImageDraw.Draw(drawn)
+    left, right = (min(max(round(edge), 0), width) for edge in (box[0], box[2]))
+    top, bottom = (min(max(round(edge), 0), height) for edge in (box[1], box[3]))
+    corners = (min(left, width - 1), min(top, height - 1), max(right - 1, left), max(bottom - 1, top))
+    edge = (corners[0] - line, corners[1] - line, corners[2] + line, corners[3] + line)
+    if min(height, width) > _SHADED_PX:  # on smaller pictures it would hide what it frames
+        draw.rectangle(edge, outline=_SHADE, width=3 * line)
+    draw.rectangle(corners, outline=colour, width=line)
+    return np.asarray(drawn)
+
+
 def _borders(label_map: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels within the contour's width of another label."""
     width = max(1, round(min(label_map.shape) / 500))
     kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * width + 1, 2 * width + 1))
     return np.asarray(cv2.morphologyEx(label_map, cv2.MORPH_GRADIENT, kernel) > 0)
+
+
+def _rgb(colour: NDArray[np.uint8]) -> tuple[int, int, int]:
+    return int(colour[0]), int(colour[1]), int(colour[2])
 
 
 def _percent(share: float) -> str:

@@ -1,8 +1,10 @@
-"""What a prediction is: classes with their probabilities, or a label map in the picture's own size."""
+"""What a prediction is, for each task: what it says, how it is written down, and how it is drawn."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +18,61 @@ from pixelwise.predict.palette import mask_palette
 from pixelwise.storage.atomic import write_json
 
 
+class Prediction(ABC):
+    """What a model says of one picture."""
+
+    table: ClassVar[str] = "predictions"
+    """Name of the table of many."""
+    is_drawn: ClassVar[bool] = False
+    """Whether it has a place in the picture, where it can be drawn."""
+    has_mask: ClassVar[bool] = False
+    """Whether every pixel has an answer, which is written as a file of its own."""
+
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float32] | None
+    """(K,), or (K, H, W) where it was asked for, 0..1, in the order of ``classes``."""
+    notes: tuple[str, ...]
+    """What was done to the picture that its reader should know, such as a conversion to grey."""
+
+    @classmethod
+    @abstractmethod
+    def columns(cls, classes: tuple[str, ...]) -> list[str]:
+        """Return the columns of a table, after path and frame."""
+
+    @abstractmethod
+    def cells(self) -> list[object]:
+        """Return a row's cells under :meth:`columns`."""
+
+    @abstractmethod
+    def counts(self) -> dict[str, int]:
+        """Return what it adds to the totals over many pictures, by class."""
+
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Return what it says as plain JSON."""
+
+    @abstractmethod
+    def overlay(self, image: str | Path | NDArray[Any], *, legend: bool = False) -> NDArray[np.uint8]:
+        """Draw it over its picture: RGB uint8 (H, W, 3), taller where a legend is added.
+
+        Raises:
+            UsageError: it has no place in the picture.
+            ImageError: the picture cannot be read, or its size is another.
+
+        """
+
+    def save(self, path: str | Path) -> None:
+        """Write :meth:`to_json` to a file.
+
+        Raises:
+            OutputError: it cannot be written.
+
+        """
+        write_json(Path(path), self.to_json())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class ClassPrediction:
+class ClassPrediction(Prediction):
     """The classes of one picture. ``print(prediction)`` shows the most probable ones."""
 
     classes: tuple[str, ...]
@@ -25,6 +80,19 @@ class ClassPrediction:
     """(K,), 0..1, summing to 1, in the order of ``classes``."""
     notes: tuple[str, ...] = ()
     """What was done to the picture that its reader should know, such as a conversion to grey."""
+
+    @classmethod
+    def columns(cls, classes: tuple[str, ...]) -> list[str]:
+        """Return label, probability, and one column for the probability of each class."""
+        return ["label", "probability", *probability_columns(classes)]
+
+    def cells(self) -> list[object]:
+        """Return a row's cells."""
+        return [self.label, *number_cells([self.probability, *self.probabilities])]
+
+    def counts(self) -> dict[str, int]:
+        """One picture of the most probable class."""
+        return {self.label: 1}
 
     @property
     def index(self) -> int:
@@ -55,22 +123,26 @@ class ClassPrediction:
             "probabilities": dict(zip(self.classes, map(float, self.probabilities), strict=True)),
         }
 
-    def save(self, path: str | Path) -> None:
-        """Write :meth:`to_json` to a file.
+    def overlay(self, image: str | Path | NDArray[Any], *, legend: bool = False) -> NDArray[np.uint8]:  # noqa: ARG002
+        """Refuse: a class has no place in the picture.
 
         Raises:
-            OutputError: it cannot be written.
+            UsageError: always.
 
         """
-        write_json(Path(path), self.to_json())
+        raise not_drawn()
 
     def __str__(self) -> str:
         return ", ".join(f"{label} {probability:.1%}" for label, probability in self.top5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MaskPrediction:
+class MaskPrediction(Prediction):
     """A class for every pixel of one picture."""
+
+    table: ClassVar[str] = "areas"
+    is_drawn: ClassVar[bool] = True
+    has_mask: ClassVar[bool] = True
 
     classes: tuple[str, ...]
     label_map: NDArray[np.uint8]
@@ -79,6 +151,20 @@ class MaskPrediction:
     """(K, H, W), 0..1, summing to 1 over the classes; None unless it was asked for."""
     notes: tuple[str, ...] = ()
     """What was done to the picture that its reader should know, such as a conversion to grey."""
+
+    @classmethod
+    def columns(cls, classes: tuple[str, ...]) -> list[str]:
+        """Return size, and the area and share of each class."""
+        areas, shares = ([f"{what}({name})" for name in classes] for what in ("area_px", "fraction"))
+        return ["height_px", "width_px", *areas, *shares]
+
+    def cells(self) -> list[object]:
+        """Return a row's cells."""
+        return [*self.label_map.shape, *self.areas_px.values(), *number_cells(self.fractions.values())]
+
+    def counts(self) -> dict[str, int]:
+        """The pixels of each class."""
+        return self.areas_px
 
     @property
     def areas_px(self) -> dict[str, int]:
@@ -111,7 +197,7 @@ class MaskPrediction:
             ImageError: the picture cannot be read, or its size is another.
 
         """
-        picture = image if isinstance(image, np.ndarray) else read_image(Path(image))
+        picture = picture_of(image)
         drawn = draw_overlay(picture, self.label_map, self.classes)
         return with_legend(drawn, self.label_map, self.classes) if legend else drawn
 
@@ -128,4 +214,26 @@ class MaskPrediction:
         return f"{height} x {width} px: " + ", ".join(shown)
 
 
-Prediction = ClassPrediction | MaskPrediction
+def picture_of(image: str | Path | NDArray[Any]) -> NDArray[Any]:
+    """Return an array as it is, and the picture that a file holds.
+
+    Raises:
+        ImageError: it cannot be read.
+
+    """
+    return image if isinstance(image, np.ndarray) else read_image(Path(image))
+
+
+def probability_columns(classes: Iterable[str]) -> list[str]:
+    """Return the columns for the probabilities of classes."""
+    return [f"p({name})" for name in classes]
+
+
+def number_cells(values: Iterable[float]) -> list[str]:
+    """Write numbers for a table, with six digits."""
+    return [f"{value:.6g}" for value in values]
+
+
+def not_drawn() -> UsageError:
+    """Return the refusal to draw what has no place."""
+    return UsageError("classes have no place in the picture where they could be drawn", do="Leave the overlay out")

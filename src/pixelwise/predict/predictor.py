@@ -19,7 +19,7 @@ from torch import Tensor
 
 from pixelwise.data.images import read_image
 from pixelwise.errors import PixelwiseError, UsageError
-from pixelwise.predict.answers import in_the_picture, make_prediction
+from pixelwise.predict.answers import Answered, in_the_picture, make_prediction
 from pixelwise.predict.ensemble import average, distinct_runs, match_classes
 from pixelwise.predict.member import Answer, Member, Stream
 from pixelwise.predict.prediction import Prediction
@@ -209,7 +209,9 @@ class Predictor:
         combined = restored[0] if len(restored) == 1 else average(restored, self._orders)
         notes = dict.fromkeys(note for answer in answers for note in answer.notes)
         is_cut_off = any(model.preprocess.resize == "crop" for model in self.models)
-        return make_prediction(self.model.task, combined, tuple(notes), is_cut_off=is_cut_off, keep=keep)
+        return make_prediction(
+            Answered(task=self.model.task, values=combined, notes=tuple(notes), is_cut_off=is_cut_off, keep=keep)
+        )
 
 
 def _attempt_read(source: Source) -> NDArray[Any] | PixelwiseError:

@@ -146,18 +146,20 @@ class Protocol:
         return text
 
     def check_task(self, task: TaskName) -> None:
-        """Refuse views that say nothing about single pixels, where each pixel has an answer.
+        """Refuse views whose answers cannot be averaged, because they speak of places that each view has elsewhere.
 
         Raises:
             UsageError: the task cannot be tested so.
 
         """
-        foreign = next((views for views in self.views if views.kind != "centre"), None)
-        if task == "segmentation" and foreign is not None:
+        if task not in _PLACED:
+            return
+        fitting, why = _PLACED[task]
+        foreign = [views.to_text() for views in self.views if views.kind != "centre"]
+        foreign += ["flip"] if self.flip and "flip" not in fitting else []
+        if foreign:
             raise UsageError(
-                f"protocol {self.to_text()} for {task}",
-                expected="centre or flip",
-                do=f"Leave {foreign.to_text()} out: such views answer for a picture, not for each of its pixels",
+                f"protocol {self.to_text()} for {task}", expected=fitting, do=f"Leave {foreign[0]} out: {why}"
             )
 
     def __str__(self) -> str:
@@ -195,6 +197,12 @@ def _read_size(size: str, part: str) -> Size:
         )
     return int(numbers[0]) if len(numbers) == 1 else Share(int(numbers[0]), int(numbers[1]))
 
+
+_PLACED: dict[TaskName, tuple[str, str]] = {
+    "segmentation": ("centre or flip", "such views answer for a picture, not for each of its pixels"),
+    "localisation": ("centre", "the box lies elsewhere in every view"),
+}
+"""Tasks whose answers have places: what fits them, and why nothing else does."""
 
 _NUMBER = re.compile(r"[0-9]{1,6}")
 

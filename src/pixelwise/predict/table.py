@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pixelwise.data.names import show_path
-from pixelwise.data.task_names import TaskName
 from pixelwise.predict.inputs import WHOLE, InputItem
-from pixelwise.predict.prediction import ClassPrediction, Prediction
+from pixelwise.predict.prediction import Prediction
 from pixelwise.storage.atomic import atomic_file
 
 TableFormat = Literal["csv", "jsonl"]
@@ -21,14 +20,9 @@ AddRow = Callable[[InputItem, str, Prediction], None]
 """Takes a picture, the path of its mask relative to the table ("" for none) and its prediction."""
 
 
-def table_name(task: TaskName, form: TableFormat) -> str:
-    """``predictions`` of a classification, ``areas`` of a segmentation."""
-    return f"{'predictions' if task == 'classification' else 'areas'}.{form}"
-
-
 @contextmanager
-def open_table(path: Path, task: TaskName, classes: tuple[str, ...], form: TableFormat) -> Iterator[AddRow]:
-    """Open a table for rows; it appears when the block is left without an error.
+def open_table(path: Path, kind: type[Prediction], classes: tuple[str, ...], form: TableFormat) -> Iterator[AddRow]:
+    """Open a table for rows of one kind of predictions; it appears when the block is left without an error.
 
     Raises:
         OutputError: it cannot be written.
@@ -36,7 +30,8 @@ def open_table(path: Path, task: TaskName, classes: tuple[str, ...], form: Table
     """
     with atomic_file(path) as file:
         if form == "csv":
-            file.write(_csv_line(_header(task, classes)))
+            mask = ["mask"] if kind.has_mask else []
+            file.write(_csv_line(["path", "frame", *mask, *kind.columns(classes), "notes"]))
 
         def add(item: InputItem, mask: str, prediction: Prediction) -> None:
             file.write(
@@ -46,21 +41,10 @@ def open_table(path: Path, task: TaskName, classes: tuple[str, ...], form: Table
         yield add
 
 
-def _header(task: TaskName, classes: tuple[str, ...]) -> list[str]:
-    if task == "classification":
-        return ["path", "frame", "label", "probability", *(f"p({name})" for name in classes), "notes"]
-    areas, shares = ([f"{what}({name})" for name in classes] for what in ("area_px", "fraction"))
-    return ["path", "frame", "mask", "height_px", "width_px", *areas, *shares, "notes"]
-
-
 def _cells(item: InputItem, mask: str, prediction: Prediction) -> list[object]:
     place = [show_path(str(item.path)), "" if item.frame == WHOLE else item.frame]
-    notes = "; ".join(prediction.notes)
-    if isinstance(prediction, ClassPrediction):
-        numbers = [f"{value:.6g}" for value in (prediction.probability, *prediction.probabilities)]
-        return [*place, prediction.label, *numbers, notes]
-    shares = [f"{value:.6g}" for value in prediction.fractions.values()]
-    return [*place, show_path(mask), *prediction.label_map.shape, *prediction.areas_px.values(), *shares, notes]
+    file = [show_path(mask)] if prediction.has_mask else []
+    return [*place, *file, *prediction.cells(), "; ".join(prediction.notes)]
 
 
 def _csv_line(cells: list[object] | list[str]) -> bytes:

@@ -10,7 +10,7 @@ import torch
 
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import Interrupted, OutputError, UsageError
-from pixelwise.evaluation import evaluate_run
+from pixelwise.evaluation import complete_model, evaluate_run
 from pixelwise.runs.folder import CONFIG_NAME, MODEL_FOLDER, Run
 from pixelwise.runs.journal import Journal
 from pixelwise.runtime import keep_freed_memory, set_threads
@@ -244,6 +244,7 @@ def _carry_on(run: Run, device: torch.device, progress: Progress, stop: StopRequ
         fit(job, state)
         stop.act_at_once()
         if distributed.rank() == 0:
+            complete_model(run, str(device))
             evaluate_run(run.path, device=str(device))
             run.set_status("finished")
     except BaseException as error:

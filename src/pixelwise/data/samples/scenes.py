@@ -69,12 +69,13 @@ def write_wardrobes(out: Path, *, train: int = 2000, test: int = 500, num_classe
         images, labels = fashion(split)
         usable = np.flatnonzero(labels < num_classes)
         for number in range(count):
-            canvas = np.zeros((2 * PIECE_PX, 2 * PIECE_PX), np.uint8)
+            canvas = rng.integers(0, 25, (2 * PIECE_PX, 2 * PIECE_PX), np.uint8)  # so that no two are equal
             shown = []
             for place in rng.permutation(4)[: rng.integers(0, 4, endpoint=True)].tolist():
                 piece = int(rng.choice(usable))
                 top, left = PIECE_PX * (place // 2), PIECE_PX * (place % 2)
-                canvas[top : top + PIECE_PX, left : left + PIECE_PX] = images[piece]
+                here = canvas[top : top + PIECE_PX, left : left + PIECE_PX]
+                here[...] = np.maximum(here, images[piece])
                 shown.append(FASHION_CLASSES[labels[piece]])
             name = f"pictures/{split}-{number:05d}.png"
             Image.fromarray(canvas).save(out / name)

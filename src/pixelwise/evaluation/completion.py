@@ -1,0 +1,60 @@
+"""What a task leaves to be found on pictures that were not trained on, once training is over.
+
+Multi-label classification has one threshold for each class, from which probability on it counts as shown
+(:mod:`pixelwise.metrics.thresholds`). They are chosen on the validation split, never on the test split, and stored in
+the model's own record, so that prediction and evaluation use them.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from pixelwise.data.task_names import TaskName
+from pixelwise.evaluation.evaluation import begin
+from pixelwise.evaluation.work import Work
+from pixelwise.metrics import best_threshold
+from pixelwise.predict.set_prediction import SetPrediction
+from pixelwise.runs.folder import MODEL_FOLDER, Run
+from pixelwise.runs.model import load_model, save_model
+from pixelwise.tasks import Multilabel, Task
+
+
+def complete_model(run: Run, device: str, *, should_stop: Callable[[], None] = lambda: None) -> None:
+    """Complete the task of a run's model by its validation split, and save it again.
+
+    Without anything to find, or without a validation split, the model stays as it is.
+
+    Args:
+        run: with its model, and its data where its record says.
+        device: to predict on.
+        should_stop: called before every image; raises to end the work.
+
+    Raises:
+        DataError, DeviceError: a picture cannot be read any more, or the device is not there.
+        OutputError: the model cannot be written; the one before is unharmed.
+
+    """
+    manifest = run.manifest
+    if manifest.task not in _COMPLETIONS or not len(manifest.indices("val")):
+        return
+    folder = run.path / MODEL_FOLDER
+    model = load_model(folder, device)
+    work, _ = begin(model, Path(run.config.data["root"]), manifest, split="val", device=device, should_stop=should_stop)
+    save_model(folder, dataclasses.replace(model, task=_COMPLETIONS[manifest.task](work, model.task)))
+
+
+def _with_thresholds(work: Work, task: Task) -> Task:
+    assert isinstance(task, Multilabel)  # it is the model's
+    truth = work.shown()
+    probabilities = np.zeros(truth.shape)
+    for place, (_, prediction) in enumerate(work.predictions()):
+        assert isinstance(prediction, SetPrediction)
+        probabilities[place] = prediction.probabilities
+    chosen = (best_threshold(*column) for column in zip(probabilities.T, truth.T, strict=True))
+    return dataclasses.replace(task, thresholds=tuple(chosen))
+
+
+_COMPLETIONS: Final[Mapping[TaskName, Callable[[Work, Task], Task]]] = {"multilabel": _with_thresholds}
