@@ -30,7 +30,7 @@ Names: ``nin_cifar10`` and ``nin_cifar100`` are ``nin_cifar``, which differs onl
 - ``nin_imagenet`` was trained on pixel values from 0 to 255 less their mean, whose deviation is about 58. Networks
   here see values of deviation 1, so the first layer starts 58 times as large: 0.58 instead of 0.01.
 - The biases of the class maps start at 1, not at 0. All maps alike, that changes no probability, but it lifts them off
-  the ReLU's zero, where they stayed for good within ten steps; the authors had the last layer learn ten times slower.
+  the ReLU's zero, where SGD at 0.1 soon left them for good; the authors had the last layer learn ten times slower.
 - ``bn_nin_imagenet`` starts from N(0, 0.05) like the CIFAR form; its source leaves Torch's own weights.
 """
 
