@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
 from pixelwise.layers.dense import slide_linear
-from pixelwise.layers.trunk import run_trunk
+from pixelwise.layers.trunk import last_map, run_trunk
 from pixelwise.specs import Network
 
 
@@ -26,12 +26,12 @@ class AveragingNetwork(Network):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
         *_, mean, _ = self.children()
-        x = mean(self.features(x)[-1])  # (N, C, 1, 1)
+        x = mean(last_map(self, x))  # (N, C, 1, 1)
         return self.fc(torch.flatten(x, 1))
 
     def dense_logits(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, h, w) at every place of the last map; their mean is :meth:`forward`."""
-        return slide_linear(self.fc, self.features(x)[-1])
+        return slide_linear(self.fc, last_map(self, x))
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse images smaller than the total stride: their last map would be all padding."""

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError
 from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.initialisation import normal_
-from pixelwise.layers.trunk import run_trunk
+from pixelwise.layers.trunk import last_map, run_trunk
 from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
 PAPER = Paper(
@@ -172,7 +172,7 @@ class ConvNeXt(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
-        x = self.norm(self.gap(self.features(x)[-1]))  # (N, C, 1, 1)
+        x = self.norm(self.gap(last_map(self, x)))  # (N, C, 1, 1)
         return self.fc(torch.flatten(x, 1))
 
     def dense_logits(self, x: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ class ConvNeXt(Network):
         The head normalises the mean, so a mean is taken before it: over the window, or over the map where it is
         smaller. An input of 224 x 224 or less has one answer, that of :meth:`forward`.
         """
-        last = self.features(x)[-1]
+        last = last_map(self, x)
         height, width = last.shape[2:]
         means = F.avg_pool2d(last, (min(height, NATIVE_MAP), min(width, NATIVE_MAP)), stride=1)
         return slide_linear(self.fc, self.norm(means))

@@ -56,7 +56,7 @@ from pixelwise.layers.inception import Conv, check_width_and_dropout, scaling
 from pixelwise.layers.initialisation import caffe_xavier_, truncated_normal_
 from pixelwise.layers.lrn import LocalResponseNorm
 from pixelwise.layers.sizes import smallest_side
-from pixelwise.layers.trunk import run_trunk
+from pixelwise.layers.trunk import last_map, run_trunk
 from pixelwise.networks.classification.googlenet_blocks import (
     AuxiliaryHead,
     AuxiliaryPool,
@@ -188,7 +188,7 @@ class GoogLeNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
-        return self._classify(self.features(x)[-1])
+        return self._classify(last_map(self, x))
 
     def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits of the head, then those of the auxiliary classifiers where there are these."""
@@ -204,7 +204,7 @@ class GoogLeNet(Network):
 
     def dense_logits(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, h, w) at every place of the last map; their mean is :meth:`forward`."""
-        return slide_linear(self.fc, self.features(x)[-1])
+        return slide_linear(self.fc, last_map(self, x))
 
     def _classify(self, x: Tensor) -> Tensor:
         x = self.gap(x)  # (N, 1024, 1, 1)

@@ -50,7 +50,7 @@ from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.inception import Conv, check_width_and_dropout, scaling
 from pixelwise.layers.initialisation import truncated_normal_
 from pixelwise.layers.sizes import smallest_side
-from pixelwise.layers.trunk import run_trunk
+from pixelwise.layers.trunk import last_map, run_trunk
 from pixelwise.networks.classification.inception_v3_blocks import (
     Auxiliary,
     ModuleA,
@@ -170,7 +170,7 @@ class InceptionV3(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
-        return self._classify(self.features(x)[-1])
+        return self._classify(last_map(self, x))
 
     def training_logits(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits of the head, then those of the auxiliary head where there is one."""
@@ -181,7 +181,7 @@ class InceptionV3(Network):
 
     def dense_logits(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, h, w) at every place of the last map; their mean is :meth:`forward`."""
-        return slide_linear(self.fc, self.features(x)[-1])
+        return slide_linear(self.fc, last_map(self, x))
 
     def _classify(self, x: Tensor) -> Tensor:
         x = self.avgpool(x)  # (N, 2048, 1, 1)

@@ -22,7 +22,7 @@ from pixelwise.errors import SpecError
 from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.inception import Branches, Conv, Scaling, chain
 from pixelwise.layers.sizes import smallest_side
-from pixelwise.layers.trunk import run_trunk
+from pixelwise.layers.trunk import last_map, run_trunk
 from pixelwise.specs import Network, Paper, Published
 
 PAPER: Final = Paper(
@@ -103,12 +103,12 @@ class InceptionNetwork(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
-        x = self.gap(self.features(x)[-1])  # (N, C, 1, 1)
+        x = self.gap(last_map(self, x))  # (N, C, 1, 1)
         return self.fc(self.dropout(torch.flatten(x, 1)))
 
     def dense_logits(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, h, w) at every place of the last map; their mean is :meth:`forward`."""
-        return slide_linear(self.fc, self.features(x)[-1])
+        return slide_linear(self.fc, last_map(self, x))
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse images of which the unpadded layers leave nothing."""

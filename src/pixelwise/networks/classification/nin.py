@@ -46,7 +46,7 @@ from pixelwise.errors import SpecError
 from pixelwise.layers.convolution import Normalisation
 from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.initialisation import normal_
-from pixelwise.layers.trunk import run_trunk
+from pixelwise.layers.trunk import last_map, run_trunk
 from pixelwise.networks.classification.nin_blocks import MlpConv
 from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
@@ -218,7 +218,7 @@ class NIN(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
-        x = self.features(x)[-1]  # (N, C, h, w)
+        x = last_map(self, x)  # (N, C, h, w)
         if self.spec.head == "full":
             return self.fc(self.dropout(torch.flatten(x, 1)))
         x = torch.flatten(self.gap(x), 1)  # (N, C)
@@ -227,9 +227,9 @@ class NIN(Network):
     def dense_logits(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, h, w): the class maps, or the full connection slid over the last maps."""
         if self.spec.head == "average":
-            return self.features(x)[-1]
+            return last_map(self, x)
         if self.spec.head == "linear":
-            return slide_linear(self.fc, self.features(x)[-1])
+            return slide_linear(self.fc, last_map(self, x))
         height, width = self.spec.image_size
         self.check_input(x[..., :height, :width])  # any size is legal that holds the one of forward
         return slide_linear(self.fc, run_trunk(self, x)[-1], self._window)

@@ -43,6 +43,7 @@ from pixelwise.layers.convolution import ConvNormAct
 from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.initialisation import he_normal_
 from pixelwise.layers.shortcuts import ZeroPadShortcut
+from pixelwise.layers.trunk import last_map
 from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
 
 PAPER = Paper(
@@ -108,7 +109,7 @@ class Block(nn.Module):
         """Map (N, C, H, W) to (N, C', H / stride, W / stride)."""
         y = self.residual(x)
         if self.shortcut is not None:
-            y = y + self.shortcut(x)
+            y += self.shortcut(x)
         return F.relu(y, inplace=True)
 
 
@@ -197,12 +198,12 @@ class ResNet(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes) of x (N, in_channels, H, W)."""
-        x = self.gap(self.features(x)[-1])  # (N, C, 1, 1)
+        x = self.gap(last_map(self, x))  # (N, C, 1, 1)
         return self.fc(torch.flatten(x, 1))
 
     def dense_logits(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, H/32, W/32) at every place of the last map; their mean is :meth:`forward`."""
-        return slide_linear(self.fc, self.features(x)[-1])
+        return slide_linear(self.fc, last_map(self, x))
 
     def check_size(self, height: int, width: int) -> None:
         """Refuse images smaller than the total stride: their last map would be all padding."""
