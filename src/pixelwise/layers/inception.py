@@ -6,6 +6,7 @@ size, unless they are marked V in the papers' figures: then they see only whole 
 
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 from typing import Final, NamedTuple
 
 import torch
@@ -35,7 +36,7 @@ def check_width_and_dropout(name: str, width: float, dropout: float) -> None:
         SpecError: says which values are possible.
 
     """
-    if not width > 0:
+    if not 0 < width < inf:
         raise SpecError(f"{name}: width={width:g}", expected="more than 0", do="Correct it")
     if not 0 <= dropout < 1:
         raise SpecError(f"{name}: dropout={dropout:g}", expected="from 0 up to but not including 1", do="Correct it")

@@ -44,6 +44,7 @@ two towers, in place of local response normalisation.
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from typing import ClassVar, Literal
 
 from torch import nn
@@ -122,6 +123,8 @@ class AlexNetSpec(Spec):
                 expected="positive numbers, a padding of 0 or more, a dropout from 0 up to, but not 1",
                 do="Correct them",
             )
+        if not isfinite(self.hidden_bias):
+            raise SpecError(f"{self.name}: hidden_bias={self.hidden_bias}", expected="a finite number", do="Correct it")
         inputs = (1, *self.widths)
         for number, (before, width, groups) in enumerate(zip(inputs, self.widths, self.groups, strict=False), start=1):
             if before % groups or width % groups:

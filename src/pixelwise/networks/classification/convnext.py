@@ -28,6 +28,7 @@ addition of the block's input. In training a block is left out for some pictures
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, Final
 
 import torch
@@ -76,6 +77,10 @@ class ConvNeXtSpec(Spec):
                 f"{self.name}: depths={self.depths}, widths={self.widths}",
                 expected="as many widths as depths, at least one, all positive",
                 do="Correct them",
+            )
+        if self.layer_scale is not None and not 0 < self.layer_scale < inf:
+            raise SpecError(
+                f"{self.name}: layer_scale={self.layer_scale}", expected="more than 0, or none", do="Correct it"
             )
         if not 0 <= self.stochastic_depth < 1:
             raise SpecError(

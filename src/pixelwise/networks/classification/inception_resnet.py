@@ -35,6 +35,7 @@ authors released: another network of almost twice the size, which all libraries 
 """
 
 from dataclasses import dataclass
+from math import inf
 from typing import ClassVar, Final, Literal
 
 from torch import nn
@@ -88,7 +89,7 @@ class InceptionResNetSpec(Spec):
 
     def __post_init__(self) -> None:
         for column, numbers in (("depths", self.depths), ("scales", self.scales)):
-            if not min(numbers) > 0:
+            if not all(0 < number < inf for number in numbers):
                 raise SpecError(
                     f"{self.name}: {column}={numbers}", expected="three positive numbers", do="Correct them"
                 )

@@ -107,8 +107,8 @@ class NINSpec(Spec):
                 expected="one entry for each mlpconv layer, one pool and dropout between every two",
                 do="Correct them",
             )
-        least = [min(row, default=0) for row in self.widths]
-        if min(*least, *self.kernels, *self.strides, *self.stds, self.class_std) <= 0 or min(self.paddings) < 0:
+        positive = (*(min(row, default=0) for row in self.widths), *self.kernels, *self.strides, *self.stds)
+        if not all(0 < number < float("inf") for number in (*positive, self.class_std)) or min(self.paddings) < 0:
             raise SpecError(
                 f"{self.name}: " + ", ".join(f"{key}={getattr(self, key)}" for key in (*columns, "class_std")),
                 expected="positive numbers, and paddings of at least 0",
