@@ -68,7 +68,7 @@ def test_the_map_is_a_rule_for_other_depths_and_widths(depths: tuple[int, int, i
 
 
 def test_weights_of_other_depths_are_refused_by_name() -> None:
-    with pytest.raises(WeightsError, match=r"file does not fit inception_v4: 2xA\.1\..* is missing"):
+    with pytest.raises(WeightsError, match=r"file does not fit inception_v4: 2xA\.1\."):
         load_tensors(small(depths=(2, 1, 3)).build(3, 5), as_timm(small(depths=(1, 1, 3)).build(3, 5)), "file")
 
 

@@ -101,7 +101,7 @@ def test_missing_names_and_other_shapes_are_listed() -> None:
     del state["fc.bias"]
     state["conv1.conv.weight"] = torch.zeros(16, 1, 3, 3)
     assert refused(cifar(), state) == (
-        "w.pth does not fit resnet20_cifar: fc.bias is missing; conv1.conv.weight is (16, 1, 3, 3), not (16, 3, 3, 3). "
+        "w.pth does not fit resnet20_cifar: conv1.conv.weight is (16, 1, 3, 3), not (16, 3, 3, 3); fc.bias is missing. "
         "Expected the 116 tensors of resnet20_cifar for 3 channels. Create the network that the weights belong to."
     )
 

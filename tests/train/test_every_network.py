@@ -10,7 +10,6 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-import torch
 
 import pixelwise as pw
 from pixelwise import catalogue

@@ -133,26 +133,32 @@ def _check(
     theirs: Mapping[str, Tensor],
     source: str,
 ) -> None:
-    differences = [f"{name} is missing" for name in wanted if name not in theirs and not name.endswith(COUNTER)] + [
-        f"{name} is not in the network" for name in theirs if name not in own
-    ]
-    unequal = [name for name in own if name in theirs and own[name].shape != theirs[name].shape]
+    missing = {name for name in wanted if name not in theirs and not name.endswith(COUNTER)}
+    unequal = {name for name in own if name in theirs and own[name].shape != theirs[name].shape}
+    strangers = [name for name in theirs if name not in own]
+    only_shapes_differ = not missing and not strangers
     classes, channels = _classes(network, own, theirs), _channels(own, theirs, _first_layer(network))
-    if classes is not None and not differences:
+    if classes is not None and only_shapes_differ:
         raise WeightsError(
             f"{source} holds weights for {classes} classes",
             expected=f"{network.num_classes}, as the network has",
             do=f"Create {network.spec.name} with num_classes={classes}, or ask for a fresh head "
             '(--adapt head, in Python adapt=["head"])',
         )
-    if channels is not None and not differences and len(unequal) == 1:
+    if channels is not None and only_shapes_differ and len(unequal) == 1:
         raise WeightsError(
             f"{source} holds weights for pictures of {channels} channels",
             expected=f"{network.in_channels}, as the network has",
             do=f"Create {network.spec.name} with in_channels={channels}, or have the first layer adapted "
             '(--adapt input, in Python adapt=["input"])',
         )
-    differences += [f"{name} is {tuple(theirs[name].shape)}, not {tuple(own[name].shape)}" for name in unequal]
+    differences = [
+        f"{name} is missing"
+        if name in missing
+        else f"{name} is {tuple(theirs[name].shape)}, not {tuple(own[name].shape)}"
+        for name in own
+        if name in missing or name in unequal
+    ] + [f"{name} is not in the network" for name in strangers]
     if differences:
         more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         raise WeightsError(
