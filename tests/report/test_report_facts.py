@@ -9,8 +9,9 @@ from PIL import Image
 from pixelwise import catalogue
 from pixelwise.data.manifest import build_manifest
 from pixelwise.reporting import facts
-from pixelwise.reporting.gallery import PREDICTED_PIXELS, gallery
+from pixelwise.reporting.gallery import gallery
 from pixelwise.reporting.record import Record, read_record
+from pixelwise.reporting.shots import PREDICTED_PIXELS
 
 
 def record(manifest=None, scores=None, card=None, events=(), **changes):
@@ -217,4 +218,4 @@ def test_a_huge_picture_is_not_segmented_again(tmp_path):
     assert found is not None
     shot = found.groups[0][1][0]
     assert [caption for caption, _ in shot.panels] == ["Picture", "Truth"]
-    assert "too large to be segmented once more" in shot.fault
+    assert "too large to be predicted once more" in shot.fault

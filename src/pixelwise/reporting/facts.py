@@ -112,7 +112,7 @@ def _measured(record: Record) -> list[Pair]:
         pairs = [("Parameters", count(count_parameters(network)))]
         given = _input_size(record)
         if given is not None:
-            size = network.input_size_for(*given) if record.task == "segmentation" else given
+            size = network.input_size_for(*given) if record.form.by_pixel else given
             macs = count_macs(network, (channels, *size))
             pairs.append(("Multiply-adds (MACs)", f"{macs / 1e6:,.4g} million for {size[0]} x {size[1]} pixels"))
     except (PixelwiseError, KeyError, TypeError, AttributeError):  # a network of another version: left out, not fatal
@@ -184,7 +184,7 @@ def splits(record: Record) -> list[SplitView]:
 
 
 def class_counts(record: Record) -> ClassCounts | None:
-    """Count the pictures of each split that show a class: by their label, or by the pixels of their mask."""
+    """Count the pictures of each split that show a class."""
     manifest = record.manifest
     if manifest is None:
         return None
@@ -193,15 +193,7 @@ def class_counts(record: Record) -> ClassCounts | None:
         chosen = manifest.indices(name)
         if not len(chosen):
             continue
-        if manifest.task == "classification":
-            labels = manifest.column("label")[chosen]
-            counts = np.bincount(labels[labels >= 0], minlength=len(manifest.classes))
-        else:
-            shown = np.unpackbits(
-                manifest.column("presence")[chosen], axis=1, count=len(manifest.classes), bitorder="little"
-            )
-            counts = shown.sum(axis=0, dtype=np.int64)
-        columns.append((name, counts))
+        columns.append((name, manifest.images_per_class(chosen)))
     rows = tuple(
         (clip(name, 80), tuple(int(counts[index]) for _, counts in columns))
         for index, name in enumerate(manifest.classes[:COUNT_LIMIT])

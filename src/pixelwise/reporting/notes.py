@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pixelwise.reporting.curves import best_epoch
-from pixelwise.reporting.record import Record, entries, moment, number, section
+from pixelwise.reporting.record import Record, entries, form_of, moment, number, section
 from pixelwise.reporting.wording import clip, counted, duration, label, range_text, score_text
 
 Kind = Literal["warning", "note"]
@@ -114,7 +114,7 @@ def _class_notes(scores: dict[str, Any], task: str) -> list[Note]:
         text = f"Not among the scored pictures: {_listed(absent)}. Their scores are undefined"
         rule = scores.get("empty_class_rule")
         found.append(Note("warning", f"{text}. {clip(str(rule), 300)}" if rule else f"{text}."))
-    if task == "classification":
+    if form_of(task).unit == "images":
         rare = [str(entry.get("name")) for entry in classes if 0 < number(entry.get("n")) < RARE_CLASS]
         if rare:
             few = f"Fewer than {RARE_CLASS} scored pictures: {_listed(rare)}. Their per-class scores are rough."

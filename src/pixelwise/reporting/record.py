@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pixelwise.data.manifest import Manifest
+from pixelwise.data.task_names import TARGET_FORMS, TargetForm
 from pixelwise.errors import PixelwiseError, RunError
 from pixelwise.runs.folder import MODEL_FOLDER, SCORES_NAME, Run
 from pixelwise.storage.atomic import read_json
@@ -49,9 +50,14 @@ class Record:
 
     @property
     def task(self) -> str:
-        """``classification`` or ``segmentation``."""
+        """What was trained for."""
         named = section(self.run, "task").get("name") or (self.scores or {}).get("task")
         return str(named or (self.manifest.task if self.manifest else "classification"))
+
+    @property
+    def form(self) -> TargetForm:
+        """What the targets of the task are like; those of a classification where the task is not known."""
+        return form_of(self.task)
 
     @property
     def root(self) -> Path | None:
@@ -86,6 +92,11 @@ def read_record(path: Path) -> Record:
         card=_optional_json(path / MODEL_FOLDER / "model.json", faults) or {},
         faults=tuple(faults),
     )
+
+
+def form_of(task: str) -> TargetForm:
+    """Return what the targets of a task are like; those of a classification where the task is not known."""
+    return next((form for name, form in TARGET_FORMS.items() if name == task), TARGET_FORMS["classification"])
 
 
 def section(source: dict[str, Any], key: str) -> dict[str, Any]:

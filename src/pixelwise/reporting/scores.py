@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.reporting.charts import CalibrationChart, calibration_chart
-from pixelwise.reporting.record import entries, number, section
+from pixelwise.reporting.record import entries, form_of, number, section
 from pixelwise.reporting.wording import PERCENT, clip, label, range_text, score_text, share_text
 
 MATRIX_LIMIT = 100
@@ -20,7 +20,10 @@ CLASS_LIMIT = 1000
 """Most rows of the class table."""
 CONFUSION_LIMIT = 8
 _TILE_LIMIT = 4
-_TILE_ORDER = ("top1", "mean_iou", "mean_dice", "pixel_accuracy", "macro_f1", "top5", "ece")
+_TILE_ORDER = (
+    "top1", "mean_iou", "mean_dice", "pixel_accuracy", "box_iou", "macro_f1", "exact_match", "top5", "ece",
+    "localisation_error",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,9 @@ def class_table(scores: dict[str, Any] | None, task: str) -> ClassTable | None:
     for entry in found[:CLASS_LIMIT]:
         cells = [_cell(entry.get("n"), tinted=False), *(_cell(entry.get(key), tinted=True) for key in keys)]
         rows.append((clip(str(entry.get("name", "")), 80), tuple(cells)))
-    unit = "Pixels" if task == "segmentation" else "Images"
-    return ClassTable((unit, *(label(key) for key in keys)), tuple(rows), len(found) - len(rows))
+    return ClassTable(
+        (form_of(task).unit.capitalize(), *(label(key) for key in keys)), tuple(rows), len(found) - len(rows)
+    )
 
 
 def _cell(value: object, *, tinted: bool) -> Cell:

@@ -87,7 +87,7 @@ def _content(record: Record) -> dict[str, Any]:
         "curves": curves(record),
         "frame": _Frame(),
         "confusion": scores.confusion(record.scores),
-        "unit": "pixels" if record.task == "segmentation" else "images",
+        "unit": record.form.unit,
         "classes": scores.class_table(record.scores, record.task),
         "empty_class_rule": clip(str((record.scores or {}).get("empty_class_rule") or ""), 600),
         "calibration": scores.calibration(record.scores),
