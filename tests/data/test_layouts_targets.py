@@ -149,7 +149,7 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     refuses(
         class_folders(tmp_path / "folders"),
         "ROOT/folders holds the layout 'class-folders', which serves classification; localisation needs a class and a "
-        "box for each image. Expected DATA/*.csv or *.tsv with the columns path and label, mask or labels, and if "
+        "box for each image. Expected DATA/*.csv or *.tsv with the columns path and label, mask, labels or text, and if "
         'wanted split and group. Choose task="classification", or add what is missing.'.replace("ROOT", str(tmp_path)),
         task="localisation",
     )

@@ -55,7 +55,7 @@ def test_transitions_start_at_zero_and_learn() -> None:
 def test_several_rows_of_windows_are_read_as_one(rows: str) -> None:
     network = lenet_crf(rows=rows)
     x = torch.randn(1, 1, 36, 60)
-    maps = network._trunk[0].dense_logits(x)
+    maps = network.trunk.dense_logits(x)
     assert maps.shape == (1, 4, 3, 9)
     expected = maps.mean(2) if rows == "mean" else maps.max(2).values
     torch.testing.assert_close(network(x)[:, :, -1], expected.transpose(1, 2))
@@ -68,8 +68,8 @@ def test_networks_of_convolutions_serve_as_trunks(trunk: str) -> None:
     spec = WindowCRFSpec(name="mine", trunk=trunk)
     with torch.device("meta"):
         network, alone = spec.build(3, 7).eval(), spec.trunk_spec.build(3, 7)
-    assert not list(network._trunk[0].parameters(recurse=False))  # they would not be this network's
-    assert not list(network._trunk[0].buffers(recurse=False))
+    assert not list(network.trunk.parameters(recurse=False))  # they would not be this network's
+    assert not list(network.trunk.buffers(recurse=False))
     height, width = network.input_size_for(64, 300)
     assert height == spec.window[0]
     x = torch.empty(2, 3, height, width, device="meta")
@@ -84,10 +84,17 @@ def test_networks_of_convolutions_serve_as_trunks(trunk: str) -> None:
 def test_a_copy_has_a_trunk_of_its_own_and_modes_reach_it() -> None:
     network = lenet_crf()
     twin = copy.deepcopy(network)
-    assert dict(twin._trunk[0].named_children())["C1"] is dict(twin.named_children())["C1"]
+    assert dict(twin.trunk.named_children())["C1"] is dict(twin.named_children())["C1"]
     assert dict(twin.named_children())["C1"] is not dict(network.named_children())["C1"]
-    assert twin.train()._trunk[0].training
-    assert not twin.eval()._trunk[0].training
+    assert twin.train().trunk.training
+    assert not twin.eval().trunk.training
+
+
+def test_a_row_that_is_replaced_is_the_trunks_as_well() -> None:
+    network, x = lenet_crf(), torch.randn(1, 1, 28, 40)
+    network.OUT = torch.nn.Linear(84, 4)
+    torch.nn.init.zeros_(network.OUT.weight)
+    torch.testing.assert_close(network(x)[0, 2, -1], network.OUT.bias)
 
 
 def test_pictures_are_brought_to_the_trunks_height() -> None:

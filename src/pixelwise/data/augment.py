@@ -269,6 +269,8 @@ def _require(holds: bool, name: str, value: object, expected: str) -> None:
 AUGMENTATIONS: dict[str, Augment] = {
     "none": Augment(),
     "digits": Augment(rotate_degrees=10, scale=(0.9, 1.1), shear_degrees=8, shift_px=2, elastic_px=0.7),
+    # Of a line of text, nothing may leave the picture, and a turn moves its ends most.
+    "strings": Augment(rotate_degrees=1, scale=(0.85, 1.0), shear_degrees=10, shift_px=2, border="fill"),
     "objects": Augment(flip_horizontal=0.5, shift_px=2),
     # He et al. 2015 (ResNet), section 4.2: 4 px padded on each side, random 32 x 32 crop of it or of its mirror image.
     "cifar": Augment(flip_horizontal=0.5, shift_px=4, border="fill"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pixelwise.data.boxes import NO_BOX, in_view, parse_box, relative, through
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.preprocess import Preprocess
+from pixelwise.data.strings import NO_CHARACTER, parse_string
 from pixelwise.data.task_names import TaskName
 from pixelwise.data.warp import Warp
 
@@ -141,9 +142,36 @@ class Boxes(Targets):
         return NO_BOX if seen is None else relative(seen, warp.height, warp.width)
 
 
+class Strings(Targets):
+    """(N, L) int64 class indices in their order, -1 after the end; L is the length of the data set's longest string."""
+
+    def __init__(self, manifest: Manifest, preprocess: Preprocess | None) -> None:
+        super().__init__(manifest, preprocess)
+        self._longest = max((len(parse_string(text)) for text in manifest.annotations.table()), default=0)
+
+    @property
+    def sample_bytes(self) -> int:
+        """One number for each character."""
+        return 8 * self._longest
+
+    def of_batch(
+        self,
+        indices: NDArray[np.int64],
+        label_maps: NDArray[np.uint8] | None,  # noqa: ARG002 - there are none
+        warps: Sequence[Warp | None],  # noqa: ARG002 - the string is that of the whole picture
+    ) -> NDArray[np.int64]:
+        """Return the strings."""
+        targets = np.full((len(indices), self._longest), NO_CHARACTER, np.int64)
+        for row, index in enumerate(indices.tolist()):
+            string = parse_string(self.manifest.annotations[index])
+            targets[row, : len(string)] = string
+        return targets
+
+
 TARGETS: Final[Mapping[TaskName, type[Targets]]] = {
     "classification": ClassIndices,
     "segmentation": LabelMaps,
     "multilabel": ClassSets,
     "localisation": Boxes,
+    "sequence": Strings,
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-TaskName = Literal["classification", "segmentation", "multilabel", "localisation"]
+TaskName = Literal["classification", "segmentation", "multilabel", "localisation", "sequence"]
 TASK_NAMES: Final[tuple[TaskName, ...]] = get_args(TaskName)
 
 BOX_COLUMNS: Final = ("x_min", "y_min", "x_max", "y_max")
@@ -36,7 +36,7 @@ class TargetForm:
     holds: str
     aim: str
     layout: str
-    unit: Literal["images", "pixels"] = "images"
+    unit: Literal["images", "pixels", "characters"] = "images"
     fewest_classes: int = 2
     shows_several: bool = False
     by_pixel: bool = False
@@ -82,5 +82,16 @@ TARGET_FORMS: Final[Mapping[TaskName, TargetForm]] = MappingProxyType({
         layout="table",
         fewest_classes=1,
         also_from=("segmentation",),
+    ),
+    "sequence": TargetForm(
+        columns=("text",),
+        need="a column of text",
+        noun="texts",
+        holds="one line of text per picture",
+        aim="with strings of",
+        layout="table",
+        unit="characters",
+        fewest_classes=1,
+        shows_several=True,
     ),
 })  # fmt: skip

@@ -21,6 +21,7 @@ from pixelwise.evaluation.localisation import score_boxes
 from pixelwise.evaluation.multilabel import score_sets
 from pixelwise.evaluation.scores import Scores, Split
 from pixelwise.evaluation.segmentation import score_label_maps
+from pixelwise.evaluation.sequence import score_strings
 from pixelwise.evaluation.work import Findings, Progress, ShouldStop, Work
 from pixelwise.predict.predictor import Predictor
 from pixelwise.predict.protocols import CENTRE, Protocol
@@ -33,6 +34,7 @@ SCORERS: Final[Mapping[TaskName, Callable[[Work], Findings]]] = {
     "segmentation": score_label_maps,
     "multilabel": score_sets,
     "localisation": score_boxes,
+    "sequence": score_strings,
 }
 
 _BATCH = 64

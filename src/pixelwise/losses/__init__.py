@@ -7,12 +7,20 @@ from pixelwise.losses.cross_entropy import CrossEntropy
 from pixelwise.losses.dice import SoftDice
 from pixelwise.losses.localisation import BOX_OUTPUTS, LocalisationLoss
 from pixelwise.losses.set_cross_entropy import SetCrossEntropy
+from pixelwise.losses.string_likelihood import (
+    NO_CHARACTER,
+    StringLikelihood,
+    collapse,
+    string_log_probability,
+    windows_needed,
+)
 from pixelwise.losses.table import BOX_LOSSES, LOSSES, SET_LOSSES, LossSum, LossTerm, make_loss, parse_loss
 
 __all__ = [
     "BOX_LOSSES",
     "BOX_OUTPUTS",
     "LOSSES",
+    "NO_CHARACTER",
     "SET_LOSSES",
     "BinaryCrossEntropy",
     "BoxLoss",
@@ -26,6 +34,10 @@ __all__ = [
     "SetCrossEntropy",
     "SmoothL1",
     "SoftDice",
+    "StringLikelihood",
+    "collapse",
     "make_loss",
     "parse_loss",
+    "string_log_probability",
+    "windows_needed",
 ]

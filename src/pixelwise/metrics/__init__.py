@@ -5,6 +5,7 @@ from pixelwise.metrics.bootstrap import bootstrap_interval, resampled_interval
 from pixelwise.metrics.boxes import LOCALISED_IOU, box_iou, corners
 from pixelwise.metrics.calibration import CalibrationBin, calibration_bins, expected_calibration_error
 from pixelwise.metrics.confusion import confusion_matrix, confusion_matrix_tensor, predicted_classes
+from pixelwise.metrics.edit_distance import align, edit_distance
 from pixelwise.metrics.per_class import EMPTY_CLASS_RULE, ClassCounts, mean_defined, ratio
 from pixelwise.metrics.ranking import rank_of_truth
 from pixelwise.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
@@ -15,6 +16,7 @@ __all__ = [
     "LOCALISED_IOU",
     "CalibrationBin",
     "ClassCounts",
+    "align",
     "average_precision",
     "average_precision_of_counts",
     "best_threshold",
@@ -24,6 +26,7 @@ __all__ = [
     "confusion_matrix",
     "confusion_matrix_tensor",
     "corners",
+    "edit_distance",
     "expected_calibration_error",
     "mean_defined",
     "predicted_classes",

@@ -19,7 +19,8 @@ from pixelwise.metrics import predicted_classes
 from pixelwise.predict.box_prediction import BoxPrediction
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
 from pixelwise.predict.set_prediction import SetPrediction
-from pixelwise.tasks import Multilabel, Task
+from pixelwise.predict.text_prediction import TextPrediction
+from pixelwise.tasks import Multilabel, Sequence, Task
 
 SEEN = 0.5
 """Sum of the probabilities: 1 within what a network saw, 0 where the preprocessing cut the picture off."""
@@ -106,9 +107,24 @@ def _place_box(values: Answers, preprocess: Preprocess, original: tuple[int, int
     return np.concatenate([values[:-4], np.array(box, np.float32)])
 
 
+def _text(answered: Answered) -> TextPrediction:
+    task, logits = answered.task, torch.from_numpy(answered.values)[None]
+    assert isinstance(task, Sequence)  # it is read so
+    (characters,), (greedy,) = task.read(logits), task.read_greedily(logits)
+    return TextPrediction(
+        classes=task.classes,
+        probabilities=task.probabilities(logits)[0].numpy(),
+        characters=tuple(characters),
+        greedy=tuple(greedy),
+        probability=task.string_probability(logits, characters),
+        notes=answered.notes,
+    )
+
+
 READINGS: Final[Mapping[TaskName, Reading]] = {
     "classification": Reading(prediction=ClassPrediction, make=_class),
     "segmentation": Reading(prediction=MaskPrediction, make=_mask, place=_place_mask),
     "multilabel": Reading(prediction=SetPrediction, make=_set),
     "localisation": Reading(prediction=BoxPrediction, make=_box, place=_place_box),
+    "sequence": Reading(prediction=TextPrediction, make=_text),
 }

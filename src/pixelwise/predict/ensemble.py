@@ -41,10 +41,16 @@ def match_classes(models: Sequence[Model]) -> list[Order]:
     """Return for each model the index in its class table of each class of the first one, (K,).
 
     Raises:
-        UsageError: the models differ in their task or in their classes.
+        UsageError: the models differ in their task or in their classes, or are for a task without averages.
 
     """
     first, orders = models[0].task, []
+    if len(models) > 1 and first.name == "sequence":
+        raise UsageError(
+            f"An ensemble of {len(models)} models for sequence",
+            expected="one model: chains of windows have no average that is a chain again",
+            do="Name one run",
+        )
     for number, model in enumerate(models, start=1):
         task = model.task
         if task.name != first.name:

@@ -201,6 +201,7 @@ def _read_size(size: str, part: str) -> Size:
 _PLACED: dict[TaskName, tuple[str, str]] = {
     "segmentation": ("centre or flip", "such views answer for a picture, not for each of its pixels"),
     "localisation": ("centre", "the box lies elsewhere in every view"),
+    "sequence": ("centre", "other views show other strings"),
 }
 """Tasks whose answers have places: what fits them, and why nothing else does."""
 

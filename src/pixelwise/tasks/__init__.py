@@ -9,7 +9,9 @@ from pixelwise.tasks.localisation import Localisation
 from pixelwise.tasks.meter import ClassificationMeter, Meter, SegmentationMeter
 from pixelwise.tasks.multilabel import Multilabel
 from pixelwise.tasks.segmentation import Segmentation
+from pixelwise.tasks.sequence import Sequence
 from pixelwise.tasks.set_meter import SetMeter
+from pixelwise.tasks.string_meter import StringMeter
 from pixelwise.tasks.table import TASKS, make_task, task_from_json, task_type
 
 __all__ = [
@@ -23,7 +25,9 @@ __all__ = [
     "OutputForm",
     "Segmentation",
     "SegmentationMeter",
+    "Sequence",
     "SetMeter",
+    "StringMeter",
     "Task",
     "crop_to_logits",
     "make_task",

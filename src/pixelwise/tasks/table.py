@@ -17,12 +17,14 @@ from pixelwise.tasks.exclusive import OutputForm
 from pixelwise.tasks.localisation import Localisation
 from pixelwise.tasks.multilabel import Multilabel
 from pixelwise.tasks.segmentation import Segmentation
+from pixelwise.tasks.sequence import Sequence as SequenceTask
 
 TASKS: Final[Mapping[TaskName, type[Task]]] = {
     "classification": Classification,
     "segmentation": Segmentation,
     "multilabel": Multilabel,
     "localisation": Localisation,
+    "sequence": SequenceTask,
 }
 
 
@@ -60,6 +62,7 @@ _RECORDS: Final[Mapping[TaskName, type[_Record]]] = {
     "segmentation": _ExclusiveRecord,
     "multilabel": _MultilabelRecord,
     "localisation": _Record,
+    "sequence": _Record,
 }
 _FIELDS: Final = {"loss": "objective", "binary": "form"}  # a task's field for a record's, where they differ
 
@@ -80,7 +83,8 @@ def make_task(
         name: of the task.
         classes: names in the order of the class indices.
         loss: a sum such as "ce+dice"; "" takes the task's own: for classes that exclude each other "bce" for one logit
-            and "ce" for several, for multi-label "bce", for localisation "ce+smooth_l1".
+            and "ce" for several, for multi-label "bce", for localisation "ce+smooth_l1",
+            for sequences "crf".
         class_weights: one factor per class, for the losses that heed them.
         label_smoothing: 0 to less than 1, for the losses that heed it.
         binary: the form of the output for two classes that exclude each other: "sigmoid" (one logit), "softmax" (two),

@@ -11,6 +11,8 @@ import torch
 from pixelwise import catalogue
 from pixelwise.analysis import layer_table
 from pixelwise.data.manifest import Manifest
+from pixelwise.data.names import show_path
+from pixelwise.data.strings import fewest_windows, parse_string
 from pixelwise.errors import DataError, SpecError
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS
@@ -174,6 +176,8 @@ def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe
         if recipe.crop is None and not is_small:
             changes["crop"] = _legal_crop(network, picture or _smallest_sides(manifest))
         return dataclasses.replace(recipe, **changes)
+    if network.spec.task == "sequence":
+        return dataclasses.replace(recipe, **_line_size(recipe, manifest, network))
     fits = common is not None and math.prod(common) <= LARGEST_WHOLE_PX and takes(network, common)
     if recipe.resize == "none" or (recipe.resize == AUTO and recipe.size is None and fits):
         changes["resize"] = "none"
@@ -181,6 +185,40 @@ def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe
         changes["resize"] = "stretch" if recipe.resize == AUTO else recipe.resize
         changes["size"] = recipe.size or (common if fits else _own_size(network))
     return dataclasses.replace(recipe, **changes)
+
+
+def _line_size(recipe: Recipe, manifest: Manifest, network: Network) -> dict[str, Any]:
+    """Bring lines of text to the network's height, as wide as the widest picture then is, and fill up the others."""
+    common = common_size(manifest)
+    fits = common is not None and takes(network, common)
+    if recipe.resize == "none" or (recipe.resize == AUTO and recipe.size is None and fits):
+        return {"resize": "none"}
+    widest = max((network.input_size_for(*size) for size in _all_sizes(manifest)), key=lambda size: size[1])
+    return {"resize": "pad" if recipe.resize == AUTO else recipe.resize, "size": recipe.size or widest}
+
+
+def check_strings(manifest: Manifest, network: Network, found: Sizes) -> None:
+    """Refuse strings that a network for sequences cannot say, because it has too few windows.
+
+    Raises:
+        DataError: names the picture.
+
+    """
+    if network.spec.task != "sequence":
+        return
+    height, width = found.train
+    windows = network.eval()(torch.empty(1, network.in_channels, height, width, device="meta")).shape[1]
+    for split in ("train", "val"):
+        for index in manifest.indices(split).tolist():
+            needed = fewest_windows(parse_string(manifest.annotations[index]))
+            if needed > windows:
+                text = "".join(manifest.classes[character] for character in parse_string(manifest.annotations[index]))
+                raise DataError(
+                    f"{show_path(manifest.paths[index])}: its text {text!r} needs {needed} windows, and pictures of "
+                    f"{height} x {width} have {windows}",
+                    expected="a window for each character, and one more between equal neighbours",
+                    do=f"Widen the pictures with --set size={height},WIDTH, or correct the text",
+                )
 
 
 def _smallest_sides(manifest: Manifest) -> tuple[int, int]:
@@ -206,6 +244,8 @@ def _legal_crop(network: Network, picture: tuple[int, int]) -> tuple[int, int]:
 def _augmentation(manifest: Manifest, found: Sizes) -> str:
     if manifest.form.by_pixel:
         return "cells"
+    if manifest.task == "sequence":
+        return "strings"
     return "digits" if max(found.train) <= _DIGITS_PX else "objects"
 
 

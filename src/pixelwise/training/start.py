@@ -39,6 +39,7 @@ from pixelwise.training.parts import check_parts
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import (
     build_on_meta,
+    check_strings,
     is_wide,
     refuse_task,
     settle_channels,
@@ -242,6 +243,7 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
     found = sizes(recipe, manifest, network)
     if choices.batch == "auto":
         recipe = fit_to_memory(recipe, network, found.train, choices.device)
+    check_strings(manifest, network, found)
     check_parts(recipe, network)
     initial = plan_initial_weights(choices.weights, choices.adapt, network)
     preprocess = _preprocess(source, recipe, network.in_channels, initial)

@@ -1,10 +1,11 @@
-"""The target of a table's row, task by task: a class, a mask, several classes, or a class and a box.
+"""The target of a table's row, task by task: a class, a mask, several classes, a class and a box, or a string.
 
 A new task is one function and one line in :data:`READERS`.
 """
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -24,7 +25,7 @@ class Target:
     """What a row says of its picture.
 
     Attributes:
-        names: class names: one, or any number for tasks whose pictures show several.
+        names: class names: one, or any number for tasks whose pictures show several; of a string, its characters.
         mask: the mask's path in the data folder.
         box: of the object.
 
@@ -74,6 +75,17 @@ def _box(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
     return Target(names=target.names, box=(x_min, y_min, x_max, y_max))
 
 
+def _text(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
+    """The characters in their order, accents joined to their letters (Unicode's normal form C)."""
+    text = unicodedata.normalize("NFC", cells["text"])
+    if not text:
+        return f"no text for {_picture(cells, finder)}"
+    odd = next((character for character in text if not character.isprintable()), None)
+    if odd is not None:
+        return f"the text of {_picture(cells, finder)} has a character that cannot be printed, U+{ord(odd):04X}"
+    return Target(names=tuple(text))
+
+
 def _number(cell: str) -> float | None:
     try:
         number = float(cell)
@@ -91,4 +103,5 @@ READERS: Final[Mapping[TaskName, Reader]] = {
     "segmentation": _mask,
     "multilabel": _labels,
     "localisation": _box,
+    "sequence": _text,
 }

@@ -20,6 +20,7 @@ _COLUMNS: Final = {
     "x_max": ("x_max", "xmax", "x2", "right"),
     "y_max": ("y_max", "ymax", "y2", "bottom"),
     "mask": ("mask", "mask_path"),
+    "text": ("text", "string", "transcription"),
     "split": ("split", "subset"),
     "group": ("group",),
 }

@@ -50,10 +50,13 @@ def write_strings(
     val: int = 250,
     test: int = 500,
     lengths: tuple[int, int] = LENGTHS,
+    alphabet: str = "0123456789",
     seed: int = 0,
     source: Path | None = None,
 ) -> Path:
-    """Write pictures of strings, 28 px high and of unequal width, and ``strings.csv`` (path, text, split); return ``out``.
+    """Write pictures of strings, 28 px high and as wide as they need, and ``strings.csv``; return ``out``.
+
+    The table has the columns path, text and split.
 
     Args:
         out: the folder.
@@ -61,6 +64,7 @@ def write_strings(
         val: strings of the validation split, of the same digits.
         test: strings of the test split, of other digits.
         lengths: fewest and most digits of a string.
+        alphabet: the digits that occur.
         seed: of choice and place; the same seed gives the same files.
         source: folder of MNIST's packed IDX files, in place of the bundled digits.
 
@@ -70,8 +74,9 @@ def write_strings(
     rows = [("path", "text", "split")]
     for split, count in (("train", train), ("val", val), ("test", test)):
         images, labels = read_digits(source or folder("digits"), "test" if split == "test" else "train")
+        usable = np.flatnonzero(np.isin(labels, [int(digit) for digit in alphabet]))
         for number in range(count):
-            chosen = rng.integers(0, len(images), rng.integers(*lengths, endpoint=True))
+            chosen = rng.choice(usable, rng.integers(*lengths, endpoint=True))
             name = f"pictures/{split}-{number:05d}.png"
             Image.fromarray(compose(images[chosen], rng)).save(out / name)
             rows.append((name, "".join(str(label) for label in labels[chosen]), split))

@@ -130,9 +130,16 @@ class WindowCRF(Network):
         self._trunk = (trunk,)  # in a tuple, so that its rows are children of this network only
 
     @property
+    def trunk(self) -> Network:
+        """The classifier that this network's rows make up, whichever modules these are by now."""
+        trunk = self._trunk[0]
+        trunk._modules.update((name, self._modules[name]) for name in list(trunk._modules))
+        return trunk
+
+    @property
     def heads(self) -> tuple[str, ...]:
         """The trunk's heads, and the scores of transitions."""
-        return (*self._trunk[0].heads, "chain")
+        return (*self.trunk.heads, "chain")
 
     def train(self, mode: bool = True) -> "WindowCRF":
         """Set training or evaluation mode of the rows, and of the trunk that they make up."""
@@ -143,12 +150,12 @@ class WindowCRF(Network):
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the trunk's feature pyramid of the whole picture."""
         self.check_input(x)
-        return run_trunk(self, x) if self.spec.trunk_spec.fixed_size else self._trunk[0].features(x)
+        return run_trunk(self, x) if self.spec.trunk_spec.fixed_size else self.trunk.features(x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return log-potentials (N, T, num_classes + 1, num_classes) of x (N, in_channels, H, W)."""
         self.check_input(x)
-        maps = self._trunk[0].dense_logits(x)  # (N, num_classes, h, T)
+        maps = self.trunk.dense_logits(x)  # (N, num_classes, h, T)
         read = maps.mean(2) if self.spec.rows == "mean" else maps.amax(2)
         return self.chain(read.transpose(1, 2))
 
@@ -156,7 +163,7 @@ class WindowCRF(Network):
         """Refuse pictures that are smaller than one window."""
         window = self.spec.trunk_spec.fixed_size
         if window is None:
-            self._trunk[0].check_size(height, width)
+            self.trunk.check_size(height, width)
         elif height < window[0] or width < window[1]:
             raise SpecError(
                 f"{self.spec.name} cannot take images of {height} x {width} pixels",
