@@ -34,6 +34,7 @@ PREDICTED_PIXELS = 2**22
 TRUE_BOX = (86, 180, 233)
 PREDICTED_BOX = (230, 159, 0)
 _NO_CLASS = "no class"
+_NO_TEXT = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,24 @@ def _set_shot(_record: Record, sample: Sample, picture: Picture, _model: RunMode
     )
 
 
+def _text_shot(_record: Record, sample: Sample, picture: Picture, _model: RunModel) -> ClassShot:
+    shown, fault = _shown(picture)
+    truth, prediction = (clip(str(sample.get(key) or _NO_TEXT)) for key in ("truth", "prediction"))
+    probability = number(sample.get("probability"))
+    return ClassShot(
+        file=_file(sample),
+        picture=shown,
+        fault=fault,
+        truth=truth,
+        prediction=prediction,
+        right=sample.get("truth") == sample.get("prediction"),
+        probability=None if math.isnan(probability) else probability,
+        probability_text=probability_text(probability),
+        share=0.0 if math.isnan(probability) else round(100 * probability, 1),
+        score_text="",
+    )
+
+
 def _box_shot(record: Record, sample: Sample, picture: Picture, model: RunModel) -> ClassShot:
     """Draw the true and the predicted box; the latter is found once more, as scores hold no boxes."""
     from pixelwise.predict.box_prediction import BoxPrediction
@@ -302,5 +321,6 @@ EXHIBITS: Final[dict[str, Exhibit]] = {
     "segmentation": Exhibit(worst=4, best=2, panels=4, shoot=_mask_shot, legend=_mask_legend),
     "multilabel": Exhibit(worst=12, best=6, shoot=_set_shot),
     "localisation": Exhibit(worst=12, best=6, shoot=_box_shot, legend=_box_legend),
+    "sequence": Exhibit(worst=12, best=6, shoot=_text_shot),
 }
 """By the name of the task."""
