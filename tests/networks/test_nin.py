@@ -113,6 +113,8 @@ def test_class_maps_start_off_the_zero_of_their_relu() -> None:
         assert (network(x) - 1).abs().max() < 0.1
         network.get_parameter("mlpconv3.cccp2.conv.bias").zero_()
         assert network.features(x)[-1].eq(0).float().mean() > 0.1
+    normalised = catalogue.create("bn_nin_cifar", in_channels=3, num_classes=10)
+    assert normalised.get_parameter("mlpconv3.cccp2.conv.bias").eq(0).all()  # it would be taken away
 
 
 def test_58_times_larger_first_weights_stand_for_58_times_larger_values() -> None:

@@ -10,14 +10,14 @@ from pixelwise.cli.main import app
 
 VARIANTS = {
     *("lenet5_simplified", "lenet5_relu", "lenet_caffe", "pml_cnn", "mlp_784_128_128_10"),
-    *("bn_nin_cifar", "bn_nin_imagenet"),
+    *("nin_imagenet", "bn_nin_cifar", "bn_nin_imagenet"),
     *("googlenet", "bn_inception_p128"),
     *("alexnet_nogroups", "bn_alexnet_2012", "alexnet", "bn_alexnet"),
     *("vgg11_bn", "vgg11_lrn_bn", "vgg13_bn", "vgg16c_bn", "vgg16_bn", "vgg19_bn"),
     *("resnet50", "resnet101", "resnet152"),
     *("preresnet50", "preresnet101", "wide_resnet101_2"),
     *("resnetv2_18", "resnetv2_34", "resnetv2_50", "resnetv2_101", "resnetv2_152"),
-    "enet_classifier",
+    *("enet_classifier", "lenet_crf"),
     "inception_resnet_v2",
     *("unet_keras16", "unet_keras32", "unet_keras16_nobn", "unet_zhixuhao"),
     *("unet_milesial", "unet_milesial_bilinear", "unet16"),

@@ -30,10 +30,17 @@ Names: the table prints 128 projections in 4c and 4d, but 576 maps as their outp
 ``bn_inception`` has 96, as the authors' released code (``inception_v2``); ``bn_inception_p128`` has 128, and 608 and
 1056 maps behind 4d and 4e, as the weights that were ported from Caffe, whose convolutions also have biases, whose added
 variance is 0.00001, and whose average pooling counts the zeros around a map. ``bn_inception_sep`` starts with a
-separable convolution ("separable convolution with depth multiplier 8 on the first convolutional layer").
+separable convolution ("separable convolution with depth multiplier 8 on the first convolutional layer"). Libraries call
+``bn_inception`` Inception-v2 too, and so does the alias ``inception_v2``: Inception-v2 of arXiv:1512.00567, the step
+before v3 (23.4 %), is another network, whose widths are not published.
 
 **Deviations** (tests/networks/test_bn_inception.py):
 
+- ``bn_inception`` and ``bn_inception_p128`` start with a full 7x7 convolution, as re-implementations do; the paper's is
+  separable, as in ``bn_inception_sep``.
+- Section 4.2 prints 13.6 million parameters, which figure 5's widths do not give with either reading of 4c and 4d.
+- There is neither dropout nor local response normalisation. The paper took both away with BN-x5 (section 4.2.1); its
+  BN-Baseline (72.7 %) still had them, so that this result is not of exactly this network.
 - The mean is taken after the 1x1 projection, which gives the same numbers at a fraction of the maps. Where projections
   have biases and zeros count it would not, and stands before it.
 - The paper does not give initial weights. Convolutions start by He's rule, the released code's default; its other
@@ -247,11 +254,12 @@ class BNInception(AveragingNetwork):
             )
 
 
-def _imagenet(metric: str, value: float, protocol: str = "1 crop", source: str = "paper") -> Published:
-    return Published(dataset="ILSVRC-2012 val", metric=metric, value=value, protocol=protocol, source=source)
+def _imagenet(metric: str, value: float, protocol: str, source: str = "paper", images: str = "val") -> Published:
+    dataset = f"ILSVRC-2012 {images}"
+    return Published(dataset=dataset, metric=metric, value=value, protocol=protocol, source=source)
 
 
-def _facts(table: str, params: int, macs: int, published: tuple[Published, ...] = ()) -> Facts:
+def _facts(table: str, params: int, macs: int, published: tuple[Published, ...] = (), paper_params: str = "") -> Facts:
     return Facts(
         paper=PAPER,
         table=table,
@@ -259,24 +267,30 @@ def _facts(table: str, params: int, macs: int, published: tuple[Published, ...] 
         num_classes=1000,
         params=params,
         macs=macs,
+        paper_params=paper_params,
         published=published,
     )
 
 
 _PAPER = (
-    _imagenet("top-1 accuracy %", 72.7, "BN-baseline, 1 crop"),
-    _imagenet("top-1 accuracy %", 73.0, "BN-x5, 1 crop"),
     _imagenet("top-1 accuracy %", 74.8, "BN-x30, 1 crop"),
+    _imagenet("top-1 accuracy %", 73.0, "BN-x5, 1 crop"),
+    _imagenet("top-1 accuracy %", 72.7, "BN-Baseline, with dropout and response normalisation, 1 crop"),
     _imagenet("top-1 error %", 25.2, "1 crop", "arXiv:1512.00567"),
     _imagenet("top-5 error %", 7.8, "1 crop", "arXiv:1512.00567"),
+    _imagenet("top-5 error %", 4.9, "6 networks, multi-crop"),
+    _imagenet("top-5 error %", 4.82, "6 networks, multi-crop", images="test"),
 )
+_PRINTED = "13.6 million"
 
 ALIASES = {"inception_v2": "bn_inception"}
 
 SPECS: tuple[BNInceptionSpec, ...] = (
     BNInceptionSpec(
         name="bn_inception",
-        facts=_facts("figure 5, 4c and 4d corrected to the printed outputs", 11_194_984, 2_018_851_840, _PAPER),
+        facts=_facts(
+            "figure 5, 4c and 4d corrected to the printed outputs", 11_194_984, 2_018_851_840, _PAPER, _PRINTED
+        ),
     ),
     BNInceptionSpec(
         name="bn_inception_p128",
@@ -291,6 +305,6 @@ SPECS: tuple[BNInceptionSpec, ...] = (
     BNInceptionSpec(
         name="bn_inception_sep",
         stem="separable",
-        facts=_facts("figure 5, with the separable first convolution", 11_188_288, 1_934_857_216, _PAPER),
+        facts=_facts("figure 5, with the separable first convolution", 11_188_288, 1_934_857_216, _PAPER, _PRINTED),
     ),
 )

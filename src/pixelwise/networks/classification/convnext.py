@@ -24,7 +24,7 @@ addition of the block's input. In training a block is left out for some pictures
 
 **Deviations** (tests/networks/test_convnext.py):
 
-- ``convnext_xlarge`` was only trained on ImageNet-22k, so its rate of stochastic depth is that of this pre-training.
+- ``convnext_xlarge`` has no result from ImageNet-1k alone; its rate is that of pre-training on ImageNet-22k.
 """
 
 from dataclasses import dataclass
@@ -132,6 +132,10 @@ class Block(nn.Module):
         x = x.permute(0, 2, 3, 1)
         factor = self._factor(y)
         return (x + y if factor is None else torch.addcmul(x, y, factor)).permute(0, 3, 1, 2)
+
+    def in_order(self) -> tuple[tuple[str, ...], ...]:
+        """Return the order of the full connections (:class:`~pixelwise.layers.folding.InOrder`)."""
+        return (("expand", "act", "project"),)
 
     def _factor(self, y: Tensor) -> Tensor | None:
         """Gain and stochastic depth in one: (C,) or (N, 1, 1, C), so that the sum takes a single pass over the maps."""

@@ -22,15 +22,16 @@ The paper has no classifier. Canziani, Paszke and Culurciello, "An analysis of d
 applications" (arXiv:1605.07678), show one in charts of ImageNet accuracy against parameters and operations, as the
 network with the best accuracy per parameter, and call it a "custom architecture". Its layers, its number of parameters
 and its accuracy were not published other than as points of these charts: ``enet_classifier`` is the paper's encoder
-with the head that is usual since NIN, and is not known to be that network. No result is given for it.
+with the head that is usual since NIN.
 
 The first phase of the paper's training for segmentation uses the encoder with a 1x1 convolution to the classes, for
 labels of an eighth of the size. That is ``dense_logits`` of this network: the same layers and parameters.
 
 **Deviations** (tests/networks/test_enet.py):
 
-- The head, which is not in the paper: see above. Its weights start small, N(0, 0.01^2) with bias zero, since the sums
-  of 22 blocks reach it without a normalisation.
+- The head is not in the paper. The classifier that Canziani et al. charted is unpublished, this network is not known to
+  be it, and no result is given for it. The head's weights start small, N(0, 0.01^2) with bias zero, since the sums of
+  22 blocks reach it without a normalisation.
 - The paper does not give the initial weights. Here as in PyTorch, whose convolutions start as those of the authors'
   library did (uniform, +-1/sqrt(fan_in)); that library drew the gains of batch normalisation from 0 to 1, here they are
   all 1.

@@ -34,6 +34,9 @@ Names: ``googlenet_paper`` is this network, and ``googlenet_paper_aux`` has its 
 convolution (added variance 0.001, no biases) instead of response normalisation, 2x2 pixels in ``pool4``, 20 % dropout,
 means of a 4x4 grid in the auxiliary classifiers.
 
+The paper expects gradients of the auxiliary classifiers in low layers, and regularisation; the paper of Inception-v3
+finds only the latter, and no harm in leaving out the lower of the two (arXiv:1512.00567, section 4).
+
 **Deviations** (tests/networks/test_googlenet.py):
 
 - Table 1 prints 2.7K weights for ``conv1``, which fits a separable convolution; the table says 7x7, and so do all
@@ -227,8 +230,8 @@ class GoogLeNet(Network):
             )
 
 
-def _imagenet(metric: str, value: float, protocol: str, source: str = "paper") -> Published:
-    return Published(dataset="ILSVRC-2012 val", metric=metric, value=value, protocol=protocol, source=source)
+def _imagenet(metric: str, value: float, protocol: str, source: str = "paper", images: str = "2012 val") -> Published:
+    return Published(dataset=f"ILSVRC-{images}", metric=metric, value=value, protocol=protocol, source=source)
 
 
 def _facts(table: str, params: int, macs: int, published: tuple[Published, ...]) -> Facts:
@@ -250,6 +253,7 @@ _PAPER = (
     _imagenet("top-5 error %", 8.09, "7 models, 1 crop"),
     _imagenet("top-5 error %", 7.62, "7 models, 10-crop"),
     _imagenet("top-5 error %", 6.67, "7 models, 144-crop"),
+    _imagenet("top-5 error %", 6.67, "7 models, 144-crop", images="2014 test"),
     _imagenet("top-1 accuracy %", 68.7, "trained anew, centre crop", "BVLC/caffe"),
     _imagenet("top-5 accuracy %", 88.9, "trained anew, centre crop", "BVLC/caffe"),
 )

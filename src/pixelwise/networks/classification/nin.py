@@ -21,7 +21,8 @@ Pooling windows that stick out at the bottom and right count (Caffe's rule). BN-
 has no paper: the CIFAR form is szagoruyko/cifar.torch, the ImageNet form soumith/imagenet-multiGPU.torch, ``ninbn``.
 
 Names: ``nin_cifar10`` and ``nin_cifar100`` are ``nin_cifar``, which differs only in the number of class maps; so with
-``bn_nin_cifar``. ``head="full"`` is the ablation of section 4.6: a full connection in place of the mean.
+``bn_nin_cifar``. ``head="full"`` is the ablation of section 4.6, a full connection in place of the mean. The paper's
+errors on CIFAR-10 in %, without augmentation: full connection 11.59, with dropout (``head_dropout``) 10.88, mean 10.41.
 
 **Deviations** (tests/networks/test_nin.py):
 
@@ -29,8 +30,9 @@ Names: ``nin_cifar10`` and ``nin_cifar100`` are ``nin_cifar``, which differs onl
 - For CIFAR-100 the authors started the first mlpconv layer from 0.001 and 0.01, not 0.05; here it is one row.
 - ``nin_imagenet`` was trained on pixel values from 0 to 255 less their mean, whose deviation is about 58. Networks
   here see values of deviation 1, so the first layer starts 58 times as large: 0.58 instead of 0.01.
-- The biases of the class maps start at 1, not at 0. All maps alike, that changes no probability, but it lifts them off
-  the ReLU's zero, where SGD at 0.1 soon left them for good; the authors had the last layer learn ten times slower.
+- The biases of the class maps start at 1, not at 0, which lifts them off the ReLU's zero, where SGD at 0.1 soon left
+  them for good; the answers at the start stay near chance. The authors had the last layer learn ten times slower. With
+  batch normalisation, which takes a bias away, they start at 0.
 - ``bn_nin_imagenet`` starts from N(0, 0.05) like the CIFAR form; its source leaves Torch's own weights.
 """
 
@@ -48,15 +50,8 @@ from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.initialisation import normal_
 from pixelwise.layers.trunk import last_map, run_trunk
 from pixelwise.networks.classification.nin_blocks import MlpConv
-from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
-
-PAPER = Paper(
-    title="Network in network",
-    authors="M. Lin, Q. Chen, S. Yan",
-    year=2013,
-    venue="ICLR 2014",
-    link="arXiv:1312.4400",
-)
+from pixelwise.networks.classification.nin_facts import FACTS
+from pixelwise.specs import Network, NetworkKind, Spec, Stage
 
 POOL, STD, CLASS_BIAS = 3, 0.05, 1.0
 """Window of pooling in pixels; initial weights of 1x1 convolutions; initial biases of the class maps."""
@@ -186,7 +181,7 @@ class NIN(Network):
         self._class_maps = f"mlpconv{len(rows)}.{list(block._modules)[-1]}"
         if spec.head != "linear":
             normal_(block[-1], spec.class_std)
-            if spec.bias and spec.last_activation:
+            if spec.bias and spec.last_activation and spec.normalisation == "none":
                 nn.init.constant_(self.get_parameter(f"{self._class_maps}.conv.bias"), CLASS_BIAS)
         if spec.head == "full":
             height, width = self._window = spec.last_side(spec.image_size[0]), spec.last_side(spec.image_size[1])
@@ -246,28 +241,6 @@ class NIN(Network):
             )
 
 
-def _facts(table: str, size: int, params: int, macs: int, published: tuple[Published, ...]) -> Facts:
-    return Facts(
-        paper=PAPER,
-        table=table,
-        input_size=(3, size, size),
-        num_classes=10 if size == 32 else 1000,
-        params=params,
-        macs=macs,
-        published=published,
-    )
-
-
-def _result(dataset: str, metric: str, value: float, protocol: str, source: str) -> Published:
-    return Published(dataset=dataset, metric=metric, value=value, protocol=protocol, source=source)
-
-
-def _imagenet(accuracy: float, source: str) -> tuple[Published, ...]:
-    return (_result("ILSVRC-2012 val", "top-1 accuracy %", accuracy, "centre crop", source),)
-
-
-_WHITENED = "no augmentation, contrast normalisation and ZCA whitening"
-
 ALIASES = {
     "nin_cifar10": "nin_cifar",
     "nin_cifar100": "nin_cifar",
@@ -279,18 +252,7 @@ ALIASES = {
 SPECS: tuple[NINSpec, ...] = (
     NINSpec(
         name="nin_cifar",
-        facts=_facts(
-            "section 4.1, the authors' definition for CIFAR",
-            32,
-            966_986,
-            222_486_528,
-            (
-                _result("CIFAR-10 test", "error %", 10.41, _WHITENED, "paper"),
-                _result("CIFAR-10 test", "error %", 8.81, "translations and flips", "paper"),
-                _result("CIFAR-10 test", "accuracy %", 89.6, "the authors' Caffe model", "net-archive nin-cifar10"),
-                _result("CIFAR-100 test", "error %", 35.68, _WHITENED, "paper"),
-            ),
-        ),
+        facts=FACTS["nin_cifar"],
     ),
     NINSpec(
         name="nin_imagenet",
@@ -303,28 +265,13 @@ SPECS: tuple[NINSpec, ...] = (
         image_size=(224, 224),
         stds=(58 * 0.01, 0.05, 0.01, 0.05),
         class_std=0.01,
-        facts=_facts(
-            "section 4.1, the authors' model for ImageNet",
-            224,
-            7_595_176,
-            1_100_188_800,
-            _imagenet(59.36, "net-archive nin_imagenet"),
-        ),
+        facts=FACTS["nin_imagenet"],
     ),
     NINSpec(
         name="bn_nin_cifar",
         pools=("max", "average"),
         normalisation="batch",
-        facts=_facts(
-            "variant: with batch normalisation (szagoruyko/cifar.torch)",
-            32,
-            969_822,
-            222_486_528,
-            (
-                _result("CIFAR-10 test", "accuracy %", 91.9, "flips in training", "szagoruyko/cifar.torch"),
-                _result("CIFAR-10 test", "accuracy %", 90.4, "no augmentation", "szagoruyko/cifar.torch"),
-            ),
-        ),
+        facts=FACTS["bn_nin_cifar"],
     ),
     NINSpec(
         name="bn_nin_imagenet",
@@ -339,12 +286,6 @@ SPECS: tuple[NINSpec, ...] = (
         head="linear",
         image_size=(224, 224),
         stds=(0.05, 0.05, 0.05, 0.05),
-        facts=_facts(
-            "variant: with batch normalisation (soumith/imagenet-multiGPU.torch, ninbn)",
-            224,
-            8_655_336,
-            1_259_939_840,
-            _imagenet(62.62, "szagoruyko/imagenet-validation.torch"),
-        ),
+        facts=FACTS["bn_nin_imagenet"],
     ),
 )

@@ -22,6 +22,9 @@ Names: ``resnet50_v1`` is the paper's form, with the stride in a bottleneck's fi
 form of torchvision, called v1.5, with the stride in the 3x3. Basic blocks have only one form, so ``resnet18_v1`` and
 ``resnet34_v1`` are other names for ``resnet18`` and ``resnet34``.
 
+Residuals were not made against vanishing gradients: the plain networks have batch normalisation, and section 4.1 calls
+it unlikely that vanishing gradients are why deeper ones train worse (the degradation problem).
+
 **Deviations** (tests/networks/test_resnet.py):
 
 - Option A puts half of the zero maps before the others and half behind. The paper does not say where they go; the
@@ -44,15 +47,8 @@ from pixelwise.layers.dense import slide_linear
 from pixelwise.layers.initialisation import he_normal_
 from pixelwise.layers.shortcuts import ZeroPadShortcut
 from pixelwise.layers.trunk import last_map
-from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
-
-PAPER = Paper(
-    title="Deep residual learning for image recognition",
-    authors="K. He, X. Zhang, S. Ren, J. Sun",
-    year=2015,
-    venue="CVPR 2016",
-    link="arXiv:1512.03385",
-)
+from pixelwise.networks.classification.resnet_facts import FACTS
+from pixelwise.specs import Network, NetworkKind, Spec, Stage
 
 Shortcut = Literal["A", "B", "C", "none"]
 EXPANSION = {"basic": 1, "bottleneck": 4}
@@ -216,114 +212,46 @@ class ResNet(Network):
             )
 
 
-def _imagenet(metric: str, value: float, protocol: str = "10-crop", source: str = "paper") -> Published:
-    return Published(dataset="ILSVRC-2012 val", metric=metric, value=value, protocol=protocol, source=source)
-
-
-def _paper_errors(top1: float, top5: float) -> tuple[Published, ...]:
-    return _imagenet("top-1 error %", top1), _imagenet("top-5 error %", top5)
-
-
-def _torchvision(top1: float, top5: float) -> tuple[Published, ...]:
-    where = ("weights IMAGENET1K_V1, centre crop", "torchvision 0.28.0")
-    return _imagenet("top-1 accuracy %", top1, *where), _imagenet("top-5 accuracy %", top5, *where)
-
-
-def _facts(params: int, macs: int, flops: str = "", published: tuple[Published, ...] = (), table: str = "") -> Facts:
-    return Facts(
-        paper=PAPER,
-        table=table or "table 1" + (f" (FLOPs: {flops})" if flops else ""),
-        input_size=(3, 224, 224),
-        num_classes=1000,
-        params=params,
-        macs=macs,
-        published=published,
-    )
-
-
-def _cifar_facts(params: int, macs: int, paper_params: str, error: float | None) -> Facts:
-    protocol = "flips and crops of 4 padded pixels"
-    return Facts(
-        paper=PAPER,
-        table="section 4.2, table 6",
-        input_size=(3, 32, 32),
-        num_classes=10,
-        params=params,
-        macs=macs,
-        paper_params=paper_params,
-        published=()
-        if error is None
-        else (Published(dataset="CIFAR-10 test", metric="error %", value=error, protocol=protocol, source="paper"),),
-    )
-
-
-def _cifar(name: str, n: int, shortcut: Shortcut, facts: Facts) -> ResNetSpec:
-    """Make a row of section 4.2: 3n blocks, so 6n + 2 weighted layers."""
-    return ResNetSpec(name=name, depths=(n, n, n), widths=(16, 32, 64), stem="cifar", shortcut=shortcut, facts=facts)
-
-
-_V1_5 = "variant: torchvision's form (v1.5), with the stride in the 3x3 convolution"
 _18, _34, _50, _101, _152 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
 
 
-def _deep(name: str, depths: tuple[int, ...], stride_in: Literal["1x1", "3x3"], facts: Facts) -> ResNetSpec:
-    return ResNetSpec(name=name, block="bottleneck", depths=depths, stride_in=stride_in, facts=facts)
+def _shallow(name: str, depths: tuple[int, ...], shortcut: Shortcut = "B") -> ResNetSpec:
+    return ResNetSpec(name=name, depths=depths, shortcut=shortcut, facts=FACTS[name])
+
+
+def _deep(name: str, depths: tuple[int, ...], stride_in: Literal["1x1", "3x3"]) -> ResNetSpec:
+    return ResNetSpec(name=name, block="bottleneck", depths=depths, stride_in=stride_in, facts=FACTS[name])
+
+
+def _cifar(kind: Literal["resnet", "plain"], n: int) -> ResNetSpec:
+    """Make a row of section 4.2: 3n blocks, so 6n + 2 weighted layers."""
+    name = f"{kind}{6 * n + 2}_cifar"
+    return ResNetSpec(
+        name=name,
+        depths=(n, n, n),
+        widths=(16, 32, 64),
+        stem="cifar",
+        shortcut="A" if kind == "resnet" else "none",
+        facts=FACTS[name],
+    )
 
 
 ALIASES = {"resnet18_v1": "resnet18", "resnet34_v1": "resnet34"}
 """Basic blocks have one form only."""
 
 SPECS: tuple[ResNetSpec, ...] = (
-    ResNetSpec(
-        name="resnet18",
-        depths=_18,
-        facts=_facts(
-            11_689_512, 1_814_073_344, "1.8e9", (_imagenet("top-1 error %", 27.88), *_torchvision(69.758, 89.078))
-        ),
-    ),
-    ResNetSpec(
-        name="resnet34",
-        depths=_34,
-        facts=_facts(21_797_672, 3_663_761_408, "3.6e9", (*_paper_errors(24.52, 7.46), *_torchvision(73.314, 91.42))),
-    ),
-    _deep("resnet50_v1", _50, "1x1", _facts(25_557_032, 3_857_973_248, "3.8e9", _paper_errors(22.85, 6.71))),
-    _deep("resnet101_v1", _101, "1x1", _facts(44_549_160, 7_570_194_432, "7.6e9", _paper_errors(21.75, 6.05))),
-    _deep("resnet152_v1", _152, "1x1", _facts(60_192_808, 11_282_415_616, "11.3e9", _paper_errors(21.43, 5.71))),
-    _deep("resnet50", _50, "3x3", _facts(25_557_032, 4_089_184_256, "", _torchvision(76.13, 92.862), _V1_5)),
-    _deep("resnet101", _101, "3x3", _facts(44_549_160, 7_801_405_440, "", _torchvision(77.374, 93.546), _V1_5)),
-    _deep("resnet152", _152, "3x3", _facts(60_192_808, 11_513_626_624, "", _torchvision(78.312, 94.046), _V1_5)),
-    ResNetSpec(
-        name="plain18",
-        depths=_18,
-        shortcut="none",
-        facts=_facts(11_515_688, 1_794_805_760, "", (_imagenet("top-1 error %", 27.94),), "table 2, plain"),
-    ),
-    ResNetSpec(
-        name="plain34",
-        depths=_34,
-        shortcut="none",
-        facts=_facts(21_623_848, 3_644_493_824, "", _paper_errors(28.54, 10.02), "table 3, plain-34"),
-    ),
-    ResNetSpec(
-        name="resnet34_a",
-        depths=_34,
-        shortcut="A",
-        facts=_facts(21_623_848, 3_644_493_824, "", _paper_errors(25.03, 7.76), "table 3, ResNet-34 A"),
-    ),
-    ResNetSpec(
-        name="resnet34_c",
-        depths=_34,
-        shortcut="C",
-        facts=_facts(22_716_840, 3_830_747_136, "", _paper_errors(24.19, 7.4), "table 3, ResNet-34 C"),
-    ),
-    _cifar("resnet20_cifar", 3, "A", _cifar_facts(269_722, 40_551_040, "0.27M", 8.75)),
-    _cifar("resnet32_cifar", 5, "A", _cifar_facts(464_154, 68_862_592, "0.46M", 7.51)),
-    _cifar("resnet44_cifar", 7, "A", _cifar_facts(658_586, 97_174_144, "0.66M", 7.17)),
-    _cifar("resnet56_cifar", 9, "A", _cifar_facts(853_018, 125_485_696, "0.85M", 6.97)),
-    _cifar("resnet110_cifar", 18, "A", _cifar_facts(1_727_962, 252_887_680, "1.7M", 6.43)),
-    _cifar("resnet1202_cifar", 200, "A", _cifar_facts(19_421_274, 2_829_238_912, "19.4M", 7.93)),
-    _cifar("plain20_cifar", 3, "none", _cifar_facts(269_722, 40_551_040, "0.27M", None)),
-    _cifar("plain32_cifar", 5, "none", _cifar_facts(464_154, 68_862_592, "0.46M", None)),
-    _cifar("plain44_cifar", 7, "none", _cifar_facts(658_586, 97_174_144, "0.66M", None)),
-    _cifar("plain56_cifar", 9, "none", _cifar_facts(853_018, 125_485_696, "0.85M", None)),
+    _shallow("resnet18", _18),
+    _shallow("resnet34", _34),
+    _deep("resnet50_v1", _50, "1x1"),
+    _deep("resnet101_v1", _101, "1x1"),
+    _deep("resnet152_v1", _152, "1x1"),
+    _deep("resnet50", _50, "3x3"),
+    _deep("resnet101", _101, "3x3"),
+    _deep("resnet152", _152, "3x3"),
+    _shallow("plain18", _18, "none"),
+    _shallow("plain34", _34, "none"),
+    _shallow("resnet34_a", _34, "A"),
+    _shallow("resnet34_c", _34, "C"),
+    *(_cifar("resnet", n) for n in (3, 5, 7, 9, 18, 200)),
+    *(_cifar("plain", n) for n in (3, 5, 7, 9)),
 )

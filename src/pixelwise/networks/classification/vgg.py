@@ -20,7 +20,8 @@ Numbers of 3x3 convolutions, of 64, 128, 256, 512 and 512 maps, each with ReLU; 
 block pool1, ..., pool5: maximum over 2x2 pixels. ReLU and dropout of one half after fc6 and fc7.
 
 Names: ``vgg11`` is A, ``vgg11_lrn`` A-LRN, ``vgg13`` B, ``vgg16c`` C, ``vgg16`` D, ``vgg19`` E. ``..._bn`` has batch
-normalisation before every ReLU of the blocks, as torchvision has it; it is not in the paper.
+normalisation before every ReLU of the blocks, as torchvision has it; it is not in the paper. On the test images of
+ILSVRC-2014, top-5: 7.3 % for the seven networks of the submission, 6.8 % for D and E together.
 
 **Deviations** (tests/networks/test_vgg.py):
 
@@ -188,6 +189,7 @@ class VGG(FlatteningNetwork):
 _DENSE = "dense, training and test scale 256"
 _JITTERED = "dense, training scale 256 to 512, test scale 384"
 _SCALES = "dense, training scale 256 to 512, test scales 256, 384 and 512"
+_CROPS_ALONE = "multi-crop, training scale 256 to 512, three test scales"
 _CROPS = "multi-crop and dense, training scale 256 to 512, three test scales"
 
 
@@ -324,7 +326,10 @@ SPECS: tuple[VGGSpec, ...] = (
                 *_errors(25.5, 8.0, _JITTERED),
                 *_errors(24.8, 7.5, _SCALES),
                 *_errors(24.4, 7.1, _CROPS),
-                *_errors(23.7, 6.8, f"mean of the softmax outputs with vgg16, {_CROPS}"),
+                *_errors(24.6, 7.4, _CROPS_ALONE),
+                *_errors(24.0, 7.1, f"with vgg16, {_SCALES}"),
+                *_errors(23.9, 7.2, f"with vgg16, {_CROPS_ALONE}"),
+                *_errors(23.7, 6.8, f"with vgg16, {_CROPS}"),
                 *_torchvision(72.376, 90.876),
             ),
             paper_params="144 million",

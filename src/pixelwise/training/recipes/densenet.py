@@ -28,7 +28,8 @@ def densenet_imagenet() -> Recipe:
 
     Otherwise as :func:`densenet_cifar`, on windows of 224 pixels. *Deviations*: the authors' program changes
     brightness, contrast, saturation and the colours' principal components as well; here windows of random area and
-    aspect, and flips. Batches of 32 accumulated eight times, the per-GPU batch of eight-GPU training.
+    aspect, and flips. Batches of 32 accumulated eight times, the per-GPU batch of eight-GPU training. DenseNet-161 had
+    batches of 128 and 100 epochs: ``accumulate=4`` and ``epochs=100``, with ``milestones=0.3,0.6``.
     """
     return Recipe(
         epochs=90,
