@@ -1,15 +1,20 @@
 """Inception-v3: its modules, auxiliary head, small forms, initial weights, and torchvision's names."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from pixelwise import analysis, catalogue
 from pixelwise.errors import SpecError, WeightsError
+from pixelwise.layers.inception import Branches, Conv, chain
 from pixelwise.networks.classification.inception_v3 import InceptionV3, InceptionV3Spec
+from pixelwise.networks.classification.inception_v3_blocks import PlainReduction
 from pixelwise.weights import load_tensors
+
+ORDERS: tuple[Literal["pool_first", "convolution_first"], ...] = ("pool_first", "convolution_first")
 
 
 def small(**columns: Any) -> InceptionV3Spec:
@@ -56,6 +61,30 @@ def test_the_map_is_a_rule_for_other_widths_and_prefixes() -> None:
         assert all(torch.equal(tensor, state[name]) for name, tensor in ours.state_dict().items())
         assert theirs.pretraining is not None
         assert theirs.pretraining.mean == theirs.pretraining.std == (0.5, 0.5, 0.5)
+
+
+def multiply_adds(module: nn.Module, *shape: int) -> float:
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        assert module.to("meta").eval()(torch.empty(shape)).shape[2:] == (17, 17)
+    return counter.get_total_flops() / 2
+
+
+def test_the_reductions_of_figure_9_cost_twice_and_more_than_eight_times_as_much() -> None:
+    parallel = multiply_adds(
+        Branches(chain(320, Conv(320, 3, 2, valid=True)), nn.MaxPool2d(3, stride=2)), 1, 320, 35, 35
+    )
+    first, last = (multiply_adds(PlainReduction(320, 640, order), 1, 320, 35, 35) for order in ORDERS)
+    assert (parallel, first, last) == (289 * 320 * 2880, 289 * 640 * 2880, 1225 * 640 * 2880)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_reduction_of_figure_9_keeps_every_size_and_number_of_maps(order: str) -> None:
+    torch.manual_seed(0)
+    network, x = small(reduction=order).build(3, 5).eval(), torch.rand(1, 3, 79, 79)
+    assert [stage.channels for stage in network.stages] == [stage.channels for stage in small().build(3, 5).stages]
+    with torch.no_grad():
+        maps = network.features(x)
+    assert [tuple(each.shape) for each in maps] == [tuple(each.shape) for each in small().build(3, 5).features(x)]
 
 
 def test_half_and_half_are_what_torchvisions_network_makes_of_its_usual_pictures() -> None:

@@ -22,6 +22,7 @@ from torch import nn
 from pixelwise.layers.inception import Branches, Conv, Scaling, averaged_projection, chain, split_pair
 
 Auxiliary = Literal["none", "plain", "batch"]
+Reduction = Literal["parallel", "pool_first", "convolution_first"]
 
 
 class ModuleA(Branches):
@@ -75,6 +76,15 @@ class ReductionB(Branches):
             nn.MaxPool2d(3, stride=2),
         )
         self.out_channels = d(320) + d(192) + in_channels
+
+
+class PlainReduction(nn.Sequential):
+    """Figure 9: one 3x3 convolution to all maps, after the pooling (left: a bottleneck) or before it (right: dear)."""
+
+    def __init__(self, in_channels: int, out_channels: int, order: Literal["pool_first", "convolution_first"]) -> None:
+        rows = [("conv", Conv(out_channels, 3).build(in_channels)), ("pool", nn.MaxPool2d(3, stride=2))]
+        super().__init__(OrderedDict[str, nn.Module](reversed(rows) if order == "pool_first" else rows))
+        self.out_channels = out_channels
 
 
 class ModuleC(Branches):
