@@ -38,6 +38,33 @@ def test_published_accuracy_stands_beside_its_protocol(pixelwise):
     assert headline(facts) is None
 
 
+def test_where_only_a_top_5_accuracy_was_published_it_stands_alone(pixelwise):
+    facts = catalogue.spec("googlenet_paper").facts
+    result = headline(facts)
+    assert (result.top1, result.top5, result.protocol, result.source) == (None, 89.93, "1 crop", "paper")
+    (row,) = (row for row in json.loads(pixelwise("nets", "--json").out) if row["name"] == "googlenet_paper")
+    assert (row["top1"], row["top5"]) == (None, 89.93)
+    names = [row["name"] for row in json.loads(pixelwise("nets", "--sort", "top1", "--json").out)]
+    assert names.index("googlenet_paper") > names.index("googlenet")
+    assert "89.93" in pixelwise("nets", "--family", "googlenet").out
+
+
+@pytest.mark.parametrize(
+    ("name", "top1"),
+    [
+        ("alexnet_2012", 59.3),
+        ("nin_cifar", 91.19),
+        ("densenet40_k12_cifar", 94.76),
+        ("bn_inception", 74.8),
+        ("resnet50", 76.13),
+        ("resnet110_cifar", 93.57),
+        ("wrn_16_4_cifar", 94.98),
+    ],
+)
+def test_the_first_result_is_of_the_row_as_it_stands(name, top1):
+    assert headline(catalogue.spec(name).facts).top1 == top1
+
+
 @pytest.mark.parametrize(
     ("arguments", "kept"),
     [

@@ -140,11 +140,17 @@ def test_refusals_and_absent_servers_are_said(server: Server, tmp_path: Path) ->
 def test_every_entry_is_of_a_network_and_has_a_name_of_its_own() -> None:
     for known in PUBLISHED:
         assert catalogue.spec(known.network).name == known.network
-        assert known.url.startswith("https://")
+        assert known.url.startswith("https://" if not known.sha256 else "http")
         assert known in published_weights(known.network)
     names = [known.file_name for known in PUBLISHED]
     assert len(set(names)) == len(names)
     assert choose("inception_v4", None).file_name == "inception_v4.tf_in1k.safetensors"
+
+
+def test_weights_of_an_auxiliary_head_are_in_the_files_of_the_network_without() -> None:
+    assert published_weights("inception_v3_aux") == published_weights("inception_v3") != ()
+    assert published_weights("googlenet_paper") == published_weights("googlenet_paper_aux") == ()
+    assert choose("inception_v3_aux", None).file_name == "inception_v3_google-0cc3c7bd.pth"
 
 
 def test_choosing_an_entry() -> None:

@@ -1,8 +1,12 @@
 """The one published result that stands for a network in a list."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from pixelwise.specs import Facts, Published
+
+TOP1: Final = ("top-1 error %", "top-1 accuracy %", "error %", "accuracy %")
+TOP5: Final = ("top-5 error %", "top-5 accuracy %")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -10,28 +14,24 @@ class Headline:
     """Accuracies in percent that were published together, for the same data and under the same protocol."""
 
     dataset: str
-    top1: float
+    top1: float | None
+    """None where only the top-5 accuracy was published."""
     top5: float | None
     protocol: str
     source: str
 
 
 def headline(facts: Facts) -> Headline | None:
-    """Return the first published top-1 accuracy, with the top-5 accuracy of the same source and protocol.
+    """Return the first published accuracy, top-1 and top-5 where both have the same data, protocol and source.
 
     Rows name their paper's result first. Errors are turned into accuracies: 100 less the error.
     """
     for result in facts.published:
-        top1 = _accuracy(result, ("top-1 error %", "top-1 accuracy %", "error %", "accuracy %"))
-        if top1 is not None:
-            same = [other for other in facts.published if _setting(other) == _setting(result)]
-            top5 = [_accuracy(other, ("top-5 error %", "top-5 accuracy %")) for other in same]
+        same = [other for other in facts.published if _setting(other) == _setting(result)]
+        top1, top5 = (_first(same, metrics) for metrics in (TOP1, TOP5))
+        if (top1, top5) != (None, None):
             return Headline(
-                dataset=result.dataset,
-                top1=top1,
-                top5=next((value for value in top5 if value is not None), None),
-                protocol=result.protocol,
-                source=result.source,
+                dataset=result.dataset, top1=top1, top5=top5, protocol=result.protocol, source=result.source
             )
     return None
 
@@ -40,7 +40,8 @@ def _setting(result: Published) -> tuple[str, str, str]:
     return result.dataset, result.protocol, result.source
 
 
-def _accuracy(result: Published, metrics: tuple[str, ...]) -> float | None:
-    if result.metric not in metrics:
-        return None
-    return round(100 - result.value, 3) if "error" in result.metric else result.value
+def _first(results: list[Published], metrics: tuple[str, ...]) -> float | None:
+    for result in results:
+        if result.metric in metrics:
+            return round(100 - result.value, 3) if "error" in result.metric else result.value
+    return None

@@ -37,14 +37,15 @@ def weights(
             raise UsageError(
                 "--download without a network", expected="one", do="For example pixelwise weights resnet50"
             )
-        _fetch(choose(name, publisher), download, quiet=quiet)
+        _fetch(choose(name, publisher), name, download, quiet=quiet)
     elif name is None:
         _list(PUBLISHED, as_json=as_json)
     else:
-        _list(published_weights(choose(name, publisher).network), as_json=as_json)
+        choose(name, publisher)  # refuses a network of which there are none, and a publisher who has none
+        _list(published_weights(name), as_json=as_json)
 
 
-def _fetch(entry: "PublishedWeights", folder: Path, *, quiet: bool) -> None:
+def _fetch(entry: "PublishedWeights", network: str, folder: Path, *, quiet: bool) -> None:
     from pixelwise.cli.progress import progress_bar
     from pixelwise.weights.download import download
 
@@ -52,7 +53,7 @@ def _fetch(entry: "PublishedWeights", folder: Path, *, quiet: bool) -> None:
         path = download(entry, folder, lambda done, total: progress(done >> 20, total >> 20))
     if not quiet:
         typer.echo(f"{path} ({entry.publisher}, {entry.licence})")
-        typer.echo(f"next: pixelwise train DATA --net {entry.network} --weights {path}")
+        typer.echo(f"next: pixelwise train DATA --net {network} --weights {path}")
 
 
 def _list(entries: "Sequence[PublishedWeights]", *, as_json: bool) -> None:

@@ -1,9 +1,10 @@
 """Where the published weights of each network lie: address, checksum, licence, and what they reach.
 
-The digests are what the publishers tell of them: torchvision puts the first eight digits of the SHA-256 into the
-file's name. Hugging Face tells the whole digest when a file is asked for (header ``X-Linked-ETag``), so that those
-entries need none. Where neither is so (Facebook's ConvNeXt), only the length is checked, and the list says so.
-Accuracies are the publishers', on ILSVRC-2012 val with a centre crop unless ``trained_on`` says otherwise.
+The digests are what the publishers tell of them: torchvision puts the first eight digits of the SHA-256 into the file's
+name, and pretrained-models.pytorch the first nine. Hugging Face tells the whole digest when a file is asked for (header
+``X-Linked-ETag``), so that those entries need none; where an address names a version, the digest is that file's. Where
+neither is so (Facebook's ConvNeXt), only the length is checked, and the list says so. Accuracies are the publishers',
+on ILSVRC-2012 val with a centre crop unless ``trained_on`` says otherwise.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ IMAGENET: Final = "ImageNet-1k"
 _TORCHVISION: Final = "https://download.pytorch.org/models"
 _TIMM: Final = "https://huggingface.co/timm"
 _FACEBOOK: Final = "https://dl.fbaipublicfiles.com/convnext"
+_CADENE: Final = "http://data.lip6.fr/cadene/pretrainedmodels"
+_JASONLEE: Final = "https://raw.githubusercontent.com/Jasonlee1995/NIN/7a7b245946bb6f16c74c1dd6b55892d046d43538"
 _AKAMASTER: Final = "https://raw.githubusercontent.com/akamaster/pytorch_resnet_cifar10/master/pretrained_models"
 
 
@@ -99,8 +102,30 @@ def _akamaster(depth: int, digits: str, top1: float) -> PublishedWeights:
     )
 
 
+_NIN = PublishedWeights(
+    network="nin_cifar",
+    publisher="Jasonlee1995/NIN",
+    url=f"{_JASONLEE}/best.pt",
+    sha256="cf1bcb52f3687ce04dad674066bc3df97d9566eb8a7c135439c2eeb0f7af7678",
+    licence="none stated",
+    size_mib=4,
+    trained_on="CIFAR-10",
+    top1=87.7,
+)
+_BN_INCEPTION = PublishedWeights(
+    network="bn_inception_p128",
+    publisher="pretrained-models.pytorch",
+    url=f"{_CADENE}/bn_inception-52deb4733.pth",
+    sha256="52deb4733",
+    licence="BSD-3-Clause",
+    size_mib=44,
+    top1=73.522,
+    top5=91.56,
+)
+
 PUBLISHED: Final[tuple[PublishedWeights, ...]] = (
     _torchvision("alexnet", 1, "alexnet-owt-7be5be79.pth", 233, (56.522, 79.066)),
+    _NIN,
     _torchvision("vgg11", 1, "vgg11-8a719046.pth", 507, (69.02, 88.628)),
     _torchvision("vgg11_bn", 1, "vgg11_bn-6002323d.pth", 507, (70.37, 89.81)),
     _torchvision("vgg13", 1, "vgg13-19584684.pth", 508, (69.928, 89.246)),
@@ -110,6 +135,7 @@ PUBLISHED: Final[tuple[PublishedWeights, ...]] = (
     _torchvision("vgg19", 1, "vgg19-dcbb9e9d.pth", 548, (72.376, 90.876)),
     _torchvision("vgg19_bn", 1, "vgg19_bn-c79401a0.pth", 548, (74.218, 91.842)),
     _torchvision("googlenet", 1, "googlenet-1378be20.pth", 50, (69.778, 89.53)),
+    _BN_INCEPTION,
     _torchvision("inception_v3", 1, "inception_v3_google-0cc3c7bd.pth", 104, (77.294, 93.45)),
     _torchvision("resnet18", 1, "resnet18-f37072fd.pth", 45, (69.758, 89.078)),
     _torchvision("resnet34", 1, "resnet34-b627a593.pth", 83, (73.314, 91.42)),
@@ -151,8 +177,13 @@ PUBLISHED: Final[tuple[PublishedWeights, ...]] = (
 """In the order of the catalogue's families; the first entry of a network is the one that is downloaded by default."""
 
 
+SAME_FILES: Final = {"inception_v3_aux": "inception_v3"}
+"""Networks whose weights are in the files of another, which hold an auxiliary head too."""
+
+
 def published_weights(network: str) -> tuple[PublishedWeights, ...]:
     """Return the entries for one network; none where nobody published weights of exactly its structure."""
+    network = SAME_FILES.get(network, network)
     return tuple(entry for entry in PUBLISHED if entry.network == network)
 
 
