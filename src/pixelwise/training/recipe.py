@@ -73,13 +73,14 @@ class Recipe:
     auxiliary_weight: float = 0.3
     """Factor of the loss of each auxiliary head, in networks that have them."""
     augment: str = AUTO
-    """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "digits" below 33 px."""
+    """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "strings" for text, "digits" below
+    33 px."""
     size: tuple[int, int] | None = None
     """Height and width that pictures are resized to; one number = square; None = see ``resize``."""
     resize: ResizeName = "auto"
     """``auto``: pictures stay as they are where they all have one size that the network takes; other pictures are
     stretched to ``size``, or without one to the network's own input size (224 x 224 where it has none); masks and
-    their pictures are never resized unless asked."""
+    their pictures are never resized unless asked; lines of text are padded, to the network's height and the widest."""
     crop: tuple[int, int] | None = None
     """Height and width of random training crops; None = whole pictures, or for masks on pictures of unequal size or
     more than 512 x 512 pixels: 256 x 256, or the smallest sides where these are smaller."""
