@@ -337,7 +337,10 @@ def test_the_unknown_layout_is_described(tmp_path: Path) -> None:
         (["data.zip"], "Unpack data.zip first"),
         (["scan.nii.gz"], "Images are read from JPEG, PNG, TIFF, BMP and WebP files: convert others to PNG or TIFF"),
         (["inner/readme.txt"], "Did you mean ROOT/inner"),
-        (["x.png", "table.csv"], "If table.csv names the images, call its columns path and label, mask, labels or text"),
+        (
+            ["x.png", "table.csv"],
+            "If table.csv names the images, call its columns path and label, mask, labels or text",
+        ),
         (["train/a.png", "test/b.png"], "Put the images of each class into a folder of its own, or write a table"),
     ],
 )
@@ -398,8 +401,8 @@ def test_a_layout_that_cannot_serve_the_task(tmp_path: Path) -> None:
         ({"layout": "stack:x"}, "'stack:x': the layout stack takes no choice. Expected stack."),
         (
             {"task": "segmentaton"},
-            "'segmentaton' is not a task. Expected classification, segmentation, multilabel, localisation, sequence. Did "
-            "you mean segmentation?",
+            "'segmentaton' is not a task. Expected classification, segmentation, multilabel, localisation, sequence. "
+            "Did you mean segmentation?",
         ),
         ({"bad_images": "ignore"}, "'ignore' is no way to treat bad images. Expected refuse or skip."),
     ],

@@ -75,6 +75,15 @@ def test_labels_that_no_usable_image_shows_are_dropped(tmp_path: Path) -> None:
     )
 
 
+def test_a_row_without_its_mask(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "b.png")
+    mask(tmp_path / "m.png")
+    (tmp_path / "t.csv").write_text("path,mask\na.png,m.png\nb.png,\n")
+    with pytest.raises(DataError, match=r"t\.csv line 3 \(no mask for b\.png\)"):
+        index(tmp_path)
+    assert "Left out: 1 entry, first t.csv line 3 (no mask for b.png)." in index(tmp_path, bad_images="skip").describe()
+
+
 def test_columns_for_two_aims_are_a_choice(tmp_path: Path) -> None:
     images(tmp_path, "a.png", "b.png")
     (tmp_path / "t.csv").write_text("path,label,labels\na.png,x,x;y\nb.png,y,\n")
@@ -149,8 +158,10 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     refuses(
         class_folders(tmp_path / "folders"),
         "ROOT/folders holds the layout 'class-folders', which serves classification; localisation needs a class and a "
-        "box for each image. Expected DATA/*.csv or *.tsv with the columns path and label, mask, labels or text, and if "
-        'wanted split and group. Choose task="classification", or add what is missing.'.replace("ROOT", str(tmp_path)),
+        "box for each image. Expected DATA/*.csv or *.tsv with the columns path and label, mask, labels or text, and "
+        'if wanted split and group. Choose task="classification", or add what is missing.'.replace(
+            "ROOT", str(tmp_path)
+        ),
         task="localisation",
     )
 

@@ -1,6 +1,8 @@
 """Multi-label classification and localisation as tasks: outputs, losses, scores, and the way to a file and back."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,19 @@ def test_every_task_is_in_every_table():
     assert tuple(TASKS) == TASK_NAMES == tuple(TARGET_FORMS)
     for name, kind in TASKS.items():
         assert kind.name == name
+
+
+def test_the_reference_names_columns_networks_loss_and_metric():
+    page = Path(__file__).parents[2] / "docs" / "reference" / "tasks.md"
+    rows = [line.strip("|").split("|") for line in page.read_text().splitlines() if line.startswith("| `")]
+    written = {cells[0].strip(" `"): [cell.strip() for cell in cells] for cells in rows if len(cells) == 7}
+    assert tuple(written) == TASK_NAMES
+    for name, cells in written.items():
+        task = make_task(name, THREE)
+        assert re.findall(r"`(\w+)`", cells[2]) == list(TARGET_FORMS[task.name].columns)
+        assert cells[3] == task.network_kind
+        assert cells[5].split(",")[0] == f"`{task.objective}`"
+        assert cells[6] == f"`{task.metric}`"
 
 
 @pytest.mark.parametrize(

@@ -292,3 +292,20 @@ def test_an_evaluation_of_changed_labels_is_not_the_runs_own(sets, tmp_path):
     swapped = table.replace("Trouser", "?").replace("T-shirt", "Trouser").replace("?", "T-shirt")
     (other / "labels.csv").write_text(swapped)
     assert pw.evaluate(run.path, other, split="test")["map"].value < 0.9
+
+
+def test_reports_without_their_pictures(boxes, sets, tmp_path):
+    for data, run in (boxes, sets):
+        (data / "pictures").rename(data / "away")
+        try:
+            page = pw.report(run.path, tmp_path / f"{data.parent.name}.html").read_text()
+        finally:
+            (data / "away").rename(data / "pictures")
+        shown = "The boxes cannot be shown: " if data == boxes[0] else "The picture cannot be shown: "
+        assert shown in page
+        data.rename(data.with_name("gone"))
+        try:
+            page = pw.report(run.path, tmp_path / f"{data.parent.name}.html").read_text()
+        finally:
+            data.with_name("gone").rename(data)
+        assert "The pictures are left out: the data folder" in page

@@ -62,7 +62,7 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders or patterns.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for the results.", show_default=False)],
     table: Annotated[Literal["csv", "jsonl"], typer.Option("--format", help="Of the table of results.")] = "csv",
-    overlays: Annotated[bool, typer.Option("--overlays", help="Also draw the classes over the pictures.")] = False,
+    overlays: Annotated[bool, typer.Option("--overlays", help="Also draw masks or boxes over the pictures.")] = False,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write the probability of every class at every pixel as TIFF.")
     ] = False,
