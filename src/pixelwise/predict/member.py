@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelwise.errors import ImageError, PixelwiseError
+from pixelwise.layers.folding import for_prediction
 from pixelwise.predict.admission import admit
 from pixelwise.predict.placement import place
 from pixelwise.predict.protocols import Protocol
@@ -87,7 +88,8 @@ class Member:
         self._plan = functools.lru_cache(maxsize=8)(functools.partial(plan, protocol, model.preprocess))
         self.is_spatial = model.spec.task == "segmentation"
         self._device = choose_device(device)
-        self._network: Network = model.network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        network: Network = model.network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._network = for_prediction(network)
 
     def begin(self, name: str, image: NDArray[Any]) -> tuple[Answer, Iterator[Shot]]:
         """Admit a picture; return its empty answer, and its views, which are cut when their turn comes.

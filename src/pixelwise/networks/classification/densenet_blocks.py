@@ -26,6 +26,10 @@ class NormActConv(nn.Module):
         """Map (N, in_channels, H, W) to (N, out_channels, H, W)."""
         return self.conv(self.act(self.norm(x)))
 
+    def in_order(self) -> tuple[tuple[str, ...], ...]:
+        """Return the order of the parts (:class:`~pixelwise.layers.folding.InOrder`)."""
+        return (("norm", "act", "conv"),)
+
 
 class DenseLayer(nn.Module):
     """One layer of a block: all maps before it go in, ``growth_rate`` new ones come out (section 3).
@@ -63,6 +67,10 @@ class DenseLayer(nn.Module):
         y = self.composite.act(self.composite.norm(y))
         y = y[0].unflatten(1, (images, -1)).transpose(0, 1)  # (N, C, H, W)
         return self.composite.conv(y).transpose(0, 1)
+
+    def in_order(self) -> tuple[tuple[str, ...], ...]:
+        """Return the order of the bottleneck's end and what follows it, where dropout does nothing."""
+        return (("bottleneck.conv", "composite.norm", "composite.act"),) if self.bottleneck else ()
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
