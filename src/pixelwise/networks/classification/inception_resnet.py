@@ -29,7 +29,7 @@ Inception-v4 together, 144 crops: 3.08 % top-5 on the test images of ILSVRC-2012
 
 - The paper picks scales "between 0.1 and 0.3"; those for A, B and C are the released code's, 0.17, 0.10 and 0.20.
 - The widths of the sums follow from the branches: 1152 and 2144 in v2, where figures 17 and 19 print 1154 and 2048.
-- The paper gives no initial weights. Convolutions have the released code's, by He's rule (his normal distribution is
+- The paper gives no initial weights. Convolutions have the released code's, by He's rule (the normal distribution is
   not cut off here); the full connection has Inception-v3's, normal with 0.01. From the Glorot weights of the released
   code the loss would start far above that of guessing where classes are few.
 - The moving statistics take a tenth of every batch, not 0.0003 of it: short runs can be evaluated too.

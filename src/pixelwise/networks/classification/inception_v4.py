@@ -31,7 +31,7 @@ The Inception-ResNets of the same paper are in ``inception_resnet.py``.
 - The mean of a module's pooled branch is taken after its 1x1 projection, which gives the same numbers. As in the
   released code only pixels that are there count in it.
 - The released code can train with an auxiliary head, which no figure shows and no published file holds.
-- The paper gives no initial weights. Convolutions have the released code's, by He's rule (his normal distribution is
+- The paper gives no initial weights. Convolutions have the released code's, by He's rule (the normal distribution is
   not cut off here); the full connection has Inception-v3's, normal with 0.01. From the Glorot weights of the released
   code the loss would start far above that of guessing where classes are few.
 - The moving statistics take a tenth of every batch, not 0.0003 of it: short runs can be evaluated too.

@@ -27,7 +27,8 @@ every four pixels (section VII: space displacement neural networks, figure 23).
 - The ten 7x12 targets are drawn in the manner of figure 3, not copied from it bit by bit. With another number of
   classes, or of units in F6, the targets are distributed codes of +-1, drawn from SHAKE-256 of the class number.
 - Rows other than ``lenet5`` are not in the paper: ``lenet5_simplified`` and ``lenet5_relu`` are what tutorials call
-  LeNet-5, ``lenet_caffe`` is the example of Caffe, ``pml_cnn`` the network of a book's MNIST script.
+  LeNet-5, ``lenet_caffe`` is the example of Caffe, ``pml_cnn`` the network of the MNIST script of Murphy,
+  "Probabilistic machine learning: an introduction", 2022.
 """
 
 from dataclasses import dataclass
@@ -274,7 +275,7 @@ SPECS: tuple[LeNetSpec, ...] = (
         hidden_activation="relu",
         facts=_facts(
             *("variant: probml scripts, cnn_mnist_tf", 28, 93_322, 2_794_240),
-            _published(98.8, "one epoch", "accuracy %", "the book"),
+            _published(98.8, "one epoch", "accuracy %", "Murphy 2022, section 14.3"),
         ),
     ),
 )

@@ -8,7 +8,8 @@ The images' pixels enter as one vector, so a network takes exactly one image siz
 **Deviations** (tests/networks/test_mlp.py):
 
 - The paper trains with squared error to +-1 targets; the logits here go to whichever loss the task has.
-- ``mlp_784_128_128_10``, with ReLU, is not in the paper: it is a book's MNIST baseline.
+- ``mlp_784_128_128_10``, with ReLU, is not in the paper: it is the baseline for MNIST of Murphy, "Probabilistic machine
+  learning: an introduction", 2022.
 """
 
 from dataclasses import dataclass
@@ -111,7 +112,9 @@ def _facts(table: str, params: int, macs: int, published: tuple[Published, ...])
     )
 
 
-_BOOK = Published(dataset="MNIST test", metric="accuracy %", value=95.9, protocol="one epoch", source="the book")
+_BOOK = Published(
+    dataset="MNIST test", metric="accuracy %", value=95.9, protocol="one epoch", source="Murphy 2022, section 14.3"
+)
 
 SPECS: tuple[MLPSpec, ...] = (
     MLPSpec(
