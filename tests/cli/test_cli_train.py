@@ -169,7 +169,7 @@ REFUSALS = [
     (
         ("--set", "augment=cats"),
         "Unknown augmentation 'cats'. Expected the name of an augmentation. Known are: cells, cifar, cifar_mirrored,"
-        " digits, em, imagenet, none, objects, photographs, unet.",
+        " digits, em, imagenet, none, objects, photographs, strings, unet.",
     ),
     (
         ("--adapt", "head,input"),

@@ -1,12 +1,15 @@
 """A classifier slid along a picture and a chain over its windows: layout of the log-potentials, trunks, refusals."""
 
 import copy
+from math import log
 
 import pytest
 import torch
 
 from pixelwise import catalogue
 from pixelwise.errors import SpecError
+from pixelwise.layers.chain import best_sequence
+from pixelwise.losses import StringLikelihood, collapse
 from pixelwise.networks.sequence.window_crf import WindowCRF, WindowCRFSpec
 
 
@@ -129,3 +132,26 @@ def test_pictures_smaller_than_a_window_are_refused() -> None:
     )
     with pytest.raises(SpecError, match="at least"):
         lenet_crf(trunk="resnet20_cifar")(torch.zeros(1, 1, 2, 90))
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["float32", "bf16"])
+def test_one_batch_of_strings_is_learnt_by_heart(precision: torch.dtype) -> None:
+    network = lenet_crf(labels=3).train().to(memory_format=torch.channels_last)
+    x = torch.randn(4, 1, 28, 44).contiguous(memory_format=torch.channels_last)
+    strings = torch.tensor([[0, 1], [1, 1], [1, -1], [0, 0]])
+    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(60):
+        with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
+            potentials = network(x)
+        loss = StringLikelihood()(potentials, strings)
+        optimiser.zero_grad()
+        loss.backward()
+        assert all(parameter.grad is not None for parameter in network.parameters())
+        assert all(bool(parameter.grad.isfinite().all()) for parameter in network.parameters())
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[0] < 5 * log(3) + 1  # five windows of three labels each
+    assert losses[-1] < 0.2
+    read = collapse(best_sequence(potentials.float()), blank=2)
+    assert read == [[0, 1], [1, 1], [1], [0, 0]]
