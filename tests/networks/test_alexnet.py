@@ -295,6 +295,8 @@ def test_weights_of_a_variant_are_refused_with_the_first_differences() -> None:
             {"widths": (96, 256, 384, 384)},
             "x: widths=(96, 256, 384, 384). Expected comma-separated values, each a whole number. Correct the value.",
         ),
+        ({"hidden_bias": float("nan")}, "x: hidden_bias=nan. Expected a finite number. Correct it."),
+        ({"hidden_bias": float("-inf")}, "x: hidden_bias=-inf. Expected a finite number. Correct it."),
     ],
 )
 def test_impossible_fields_are_refused(columns: dict[str, object], message: str) -> None:

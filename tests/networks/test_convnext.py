@@ -265,6 +265,10 @@ def test_too_small_images_are_refused() -> None:
             {"stochastic_depth": 1},
             "x: stochastic_depth=1.0. Expected from 0 up to but not including 1. Correct it.",
         ),
+        *(
+            ({"layer_scale": value}, f"x: layer_scale={value}. Expected more than 0, or none. Correct it.")
+            for value in (-1.0, 0.0, float("nan"), float("inf"))
+        ),
         ({"layer_scale": "small"}, "x: layer_scale='small'. Expected a number or none. Correct the value."),
     ],
 )

@@ -147,6 +147,14 @@ def test_the_network_slid_over_a_picture_has_the_same_mean(name: str) -> None:
         ),
         ({"width": 0.0}, "inception_resnet_v1: width=0. Expected more than 0. Correct it."),
         (
+            {"scales": (0.1, float("nan"), 0.1)},
+            "inception_resnet_v1: scales=(0.1, nan, 0.1). Expected three positive numbers. Correct them.",
+        ),
+        (
+            {"scales": (float("inf"), 0.1, 0.1)},
+            "inception_resnet_v1: scales=(inf, 0.1, 0.1). Expected three positive numbers. Correct them.",
+        ),
+        (
             {"version": "v3"},
             "inception_resnet_v1: version='v3'. Expected one of v1, v2, v2_released. Correct the value.",
         ),

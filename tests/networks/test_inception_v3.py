@@ -237,6 +237,7 @@ def test_dropout_acts_in_training_only() -> None:
         ({"first_stride": 3}, "inception_v3: first_stride=3. Expected 1 or 2. Correct it."),
         ({"width": 0.0}, "inception_v3: width=0. Expected more than 0. Correct it."),
         ({"width": float("nan")}, "inception_v3: width=nan. Expected more than 0. Correct it."),
+        ({"width": float("inf")}, "inception_v3: width=inf. Expected more than 0. Correct it."),
         ({"dropout": 1.0}, "inception_v3: dropout=1. Expected from 0 up to but not including 1. Correct it."),
         (
             {"auxiliary": "both"},
