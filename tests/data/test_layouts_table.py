@@ -162,8 +162,8 @@ def test_labels_outside_the_given_classes(tmp_path: Path) -> None:
         (
             {"t.csv": "path,width\na.png,3\n"},
             {},
-            "ROOT: t.csv has the columns path, width. Expected the columns path and label, mask, labels or text. Rename "
-            "the column of classes to 'label', or that of masks to 'mask'.",
+            "ROOT: t.csv has the columns path, width. Expected the columns path and label, mask, labels or text. "
+            "Rename the column of classes to 'label', or that of masks to 'mask'.",
         ),
         (
             {"t.csv": "path,label\na.png,x\n"},

@@ -12,7 +12,7 @@ from pixelwise.cli.main import app
 from pixelwise.data.manifest import build_manifest
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.samples.scenes import write_scattered, write_wardrobes
-from pixelwise.errors import SpecError, UsageError
+from pixelwise.errors import RunError, SpecError, UsageError
 from pixelwise.evaluation.scores import Scores
 from pixelwise.metrics import best_threshold
 from pixelwise.predict.box_prediction import BoxPrediction
@@ -20,6 +20,7 @@ from pixelwise.predict.files import predict_files
 from pixelwise.predict.set_prediction import SetPrediction
 from pixelwise.runs.folder import Run
 from pixelwise.runs.model import load_model, save_model
+from pixelwise.training.identity import check_same_data
 
 
 @pytest.fixture(scope="module")
@@ -309,3 +310,14 @@ def test_reports_without_their_pictures(boxes, sets, tmp_path):
         finally:
             data.with_name("gone").rename(data)
         assert "The pictures are left out: the data folder" in page
+
+
+def test_a_changed_box_is_a_changed_picture(tmp_path):
+    data = write_scattered(tmp_path, train=8, test=2, num_classes=2)
+    before = build_manifest(data, use_cache=False)
+    lines = (data / "boxes.csv").read_text().splitlines()
+    cells = lines[3].split(",")
+    cells[4] = str(int(cells[4]) - 1)
+    (data / "boxes.csv").write_text("\n".join([*lines[:3], ",".join(cells), *lines[4:]]))
+    with pytest.raises(RunError, match=rf"1 changed \({cells[0]}\)"):
+        check_same_data(before, build_manifest(data, use_cache=False), data)

@@ -104,7 +104,7 @@ def check_same_data(then: Manifest, now: Manifest, root: object) -> None:
 
 
 def _content(sample: Sample) -> tuple[object, ...]:
-    return sample.sha256, sample.label, sample.mask, sample.mask_frame, sample.split
+    return sample.sha256, sample.label, sample.annotation, sample.mask, sample.mask_frame, sample.split
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
