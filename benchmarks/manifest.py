@@ -71,6 +71,7 @@ def made_up(count: int) -> Manifest:
         paths=TextColumn.of(paths),
         masks=TextColumn.of([""] * count),
         groups=TextColumn.of([""] * count),
+        annotations=TextColumn.of([""] * count),
         columns={
             "label": labels,
             "split": np.ones(count, np.uint8),
