@@ -73,8 +73,8 @@ class Recipe:
     auxiliary_weight: float = 0.3
     """Factor of the loss of each auxiliary head, in networks that have them."""
     augment: str = AUTO
-    """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "strings" for text, "digits" below
-    33 px."""
+    """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "strings" for text,
+    "digits" below 33 px."""
     size: tuple[int, int] | None = None
     """Height and width that pictures are resized to; one number = square; None = see ``resize``."""
     resize: ResizeName = "auto"
