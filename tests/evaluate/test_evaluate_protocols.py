@@ -107,7 +107,7 @@ def test_what_cannot_be_averaged_is_refused(tmp_path):
     one = make_run(tmp_path / "one", classifier(), root, build_manifest(root))
     two = make_run(tmp_path / "two", segmenter(), masks, build_manifest(masks))
     for paths, error, message in (
-        ([one.path, two.path], UsageError, "Model 2 of the ensemble is for segmentation"),
+        ([one.path, two.path], UsageError, r"two is for segmentation\. Expected classification, as .*one\."),
         ([one.path, one.path], UsageError, "stands twice"),
         ([one.path, root], RunError, "holds no model"),
         ([], UsageError, "No run is named"),

@@ -8,10 +8,10 @@ import pytest
 from labelled_folders import class_folders, make_run, mask_folder, write_picture
 
 from pixelwise.data.manifest import build_manifest
-from pixelwise.errors import DataError, OutputError, RunError, UsageError
+from pixelwise.errors import DataError, OutputError, RunError, SpecError, UsageError
 from pixelwise.evaluation import evaluate, evaluate_run
 from pixelwise.runs.model import save_model
-from small_models import classifier, segmenter
+from small_models import classifier, preprocess, segmenter
 
 
 def test_data_with_foreign_classes_is_refused(tmp_path):
@@ -22,6 +22,39 @@ def test_data_with_foreign_classes_is_refused(tmp_path):
     save_model(tmp_path / "model", classifier())
     with pytest.raises(DataError, match="dogs"):
         evaluate_run(tmp_path / "model", root)
+
+
+def test_advice_is_what_a_trained_model_can_follow(tmp_path):
+    root = class_folders(tmp_path / "data")
+    run = make_run(tmp_path / "run", classifier(), root, build_manifest(root))
+    foreign = class_folders(tmp_path / "foreign", classes=("elk", "fox"))
+    with pytest.raises(DataError) as caught:
+        evaluate_run(run.path, foreign)
+    assert str(caught.value) == (
+        f"{foreign} holds the folders elk, fox, which are not among the classes. Expected folders named cat, dog, owl. "
+        "Correct the data, or give a folder with data for the classes cat, dog, owl."
+    )
+    with pytest.raises(DataError, match="Did you mean"):
+        evaluate_run(run.path, class_folders(tmp_path / "misspelt", classes=("cat", "dogs", "owl")))
+
+
+def test_a_picture_of_a_size_that_the_trained_network_cannot_take_is_to_be_resized(tmp_path):
+    model = classifier()
+    model.preprocess = preprocess()
+    root = class_folders(tmp_path / "data")
+    run = make_run(tmp_path / "run", model, root, build_manifest(root))
+    write_picture(tmp_path / "large" / "cat" / "0.png", 1, (30, 31))
+    with pytest.raises(SpecError) as caught:
+        evaluate_run(run.path, tmp_path / "large")
+    assert str(caught.value) == (
+        "lenet5_relu cannot take images of 30 x 31 pixels. Expected 28 x 28. Resize the pictures to the size that the "
+        "model was trained for."
+    )
+
+
+def test_what_is_no_protocol_is_refused_before_a_model_is_loaded(tmp_path):
+    with pytest.raises(UsageError, match=r"^protocol=None\. Expected a protocol as text"):
+        evaluate_run(tmp_path / "none", protocol=None)
 
 
 def test_a_class_file_in_another_order_is_matched_by_name(tmp_path):

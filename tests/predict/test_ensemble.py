@@ -136,6 +136,22 @@ def test_models_that_do_not_agree_are_refused():
         Predictor(classifier(), ensemble=[classifier(classes=many)])
 
 
+def test_models_from_folders_that_do_not_agree_are_named(tmp_path):
+    for name, model in (("a", classifier()), ("b", segmenter()), ("c", classifier(classes=("cat", "dog", "emu")))):
+        save_model(tmp_path / name, model)
+    with pytest.raises(UsageError) as caught:
+        Predictor.load([tmp_path / "a", tmp_path / "b"])
+    assert str(caught.value) == (
+        f"{tmp_path}/b is for segmentation. Expected classification, as {tmp_path}/a. Average models of one task."
+    )
+    with pytest.raises(UsageError) as caught:
+        Predictor.load([tmp_path / "a", tmp_path / "c"])
+    assert str(caught.value) == (
+        f"{tmp_path}/c has other classes than {tmp_path}/a: only one of them has emu, owl. Expected the same classes, "
+        "in any order. Average models that were trained for the same classes."
+    )
+
+
 def test_runs_are_named_once(tmp_path):
     assert distinct_runs("a") == distinct_runs(["a"])
     (tmp_path / "a").mkdir()
@@ -145,3 +161,9 @@ def test_runs_are_named_once(tmp_path):
             distinct_runs(twice)
     with pytest.raises(UsageError, match=r"No run is named\. Expected one or more"):
         Predictor.load([])
+    for given, shown in ((None, "None"), (3, "3"), (["a", None], "None")):
+        with pytest.raises(UsageError) as caught:
+            Predictor.load(given)
+        assert str(caught.value) == (
+            f"{shown} is no run. Expected the path of a run or of a model folder. Name the run."
+        )

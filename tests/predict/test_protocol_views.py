@@ -35,6 +35,20 @@ def windows_of(text, height, width, model_input=INPUT):
     return [(view.resized, view.window) for view in plan(Protocol.parse(text), model_input, height, width)]
 
 
+def test_sizes_in_pixels_are_limited_by_the_networks_input():
+    small = preprocess(1, resize="stretch", size=(28, 36))
+    assert windows_of("dense:896", 28, 28, small)
+    for text in ("dense:897", "centre+corners:40,897"):
+        with pytest.raises(UsageError) as caught:
+            windows_of(text, 28, 28, small)
+        assert str(caught.value) == (
+            f"protocol {text.removeprefix('centre+')}: 897 pixels for a network whose input has 28. Expected at most "
+            "896 pixels, 32 times the input. Choose smaller sizes, or shares of the input such as dense:256/224."
+        )
+    with pytest.raises(UsageError, match=r"network whose input has 20\. Expected at most 640 pixels"):
+        windows_of("dense:3000", 20, 400, preprocess(1))
+
+
 SIZES = [((300, 400), (256, 341)), ((400, 300), (341, 256)), ((256, 256), (256, 256)), ((100, 120), (256, 307))]
 
 

@@ -63,6 +63,7 @@ def test_pixels_and_shares_are_not_the_same_size():
     assert Protocol.parse("centre") == CENTRE
 
 
+SIZES = "1 to 8192 pixels, or a share of the network's input up to 32/1, such as 256/224"
 KNOWN = "centre, corners, dense, flip, grid, logits, multi-scale, outer, squares"
 
 
@@ -71,18 +72,17 @@ KNOWN = "centre, corners, dense, flip, grid, logits, multi-scale, outer, squares
     [
         (
             "10-crops",
-            "protocol '10-crops': '10-crops'. Expected parts with + between them, such as 10-crop or "
+            "protocol '10-crops'. Expected parts with + between them, such as 10-crop or "
             "dense:256,384+flip. Did you mean 10-crop or 150-crop or 144-crop?",
         ),
         (
             "",
-            "protocol '': ''. Expected parts with + between them, such as 10-crop or dense:256,384+flip. Known are: "
+            "protocol ''. Expected parts with + between them, such as 10-crop or dense:256,384+flip. Known are: "
             "10-crop, 144-crop, 150-crop, " + KNOWN + ".",
         ),
         (
             "flip:3",
-            "protocol 'flip:3': 'flip:3'. Expected parts with + between them, such as 10-crop or dense:256,384+flip. "
-            "Did you mean flip?",
+            "protocol 'flip:3': flip has sizes. Expected flip alone. Give the sizes to views, as dense:256.",
         ),
         (
             "10-crop:256,320",
@@ -96,8 +96,29 @@ KNOWN = "centre, corners, dense, flip, grid, logits, multi-scale, outer, squares
         ),
         (
             "dense:256,x",
-            "protocol 'dense:256,x': size 'x'. Expected pixels, or a share of the network's input. For example 256 or "
-            "256/224.",
+            f"protocol 'dense:256,x': dense has the size 'x'. Expected {SIZES}. For example dense:256,384.",
+        ),
+        (
+            "flip+dense:-5",
+            f"protocol 'flip+dense:-5': dense has the size '-5'. Expected {SIZES}. For example dense:256,384.",
+        ),
+        (
+            "dense:100000000",
+            f"protocol 'dense:100000000': dense has the size '100000000'. Expected {SIZES}. For example dense:256,384.",
+        ),
+        (
+            "grid:",
+            f"protocol 'grid:': no sizes behind grid:. Expected grid alone, or {SIZES}. For example dense:256,384.",
+        ),
+        (
+            "10-crop:",
+            "protocol '10-crop:': 10-crop has sizes. Expected 10-crop alone, which is corners+flip. For other sizes: "
+            "corners:256+flip.",
+        ),
+        (
+            "flip+crops",
+            "protocol 'flip+crops': unknown part 'crops'. Expected parts with + between them, such as 10-crop or "
+            "dense:256,384+flip. Did you mean 10-crop or 150-crop or 144-crop?",
         ),
         (
             "dense:256,256",
@@ -105,8 +126,7 @@ KNOWN = "centre, corners, dense, flip, grid, logits, multi-scale, outer, squares
         ),
         (
             "dense:0",
-            "dense:0 has the size 0. Expected 1 to 8192 pixels, or a share of the network's input up to 32/1. For "
-            "example dense:256,384.",
+            f"dense:0 has the size 0. Expected {SIZES}. For example dense:256,384.",
         ),
         (
             "corners+corners",
@@ -152,6 +172,24 @@ def test_data_that_no_text_gives_is_refused_as_well():
         Views("corners")
     with pytest.raises(UsageError, match="different kinds of views"):
         Protocol(views=())
+
+
+@pytest.mark.parametrize("given", [None, 10, b"10-crop"])
+def test_what_is_no_protocol_at_all_is_refused(given):
+    with pytest.raises(UsageError) as caught:
+        Protocol.of(given)
+    assert str(caught.value) == (
+        f'protocol={given!r}. Expected a protocol as text, such as "10-crop", or a Protocol. Leave it out, or say '
+        '"centre", for each picture as the model\'s own preprocessing makes it.'
+    )
+    assert Protocol.of("flip") == Protocol.of(Protocol(flip=True)) == Protocol(flip=True)
+
+
+@pytest.mark.parametrize("task", ["localisation", "sequence"])
+def test_mirror_images_of_what_has_places_in_a_row_or_a_box_are_refused(task):
+    Protocol.parse("logits").check_task(task)
+    with pytest.raises(UsageError, match=rf"^protocol flip for {task}\. Expected centre\. Leave flip out: "):
+        Protocol.parse("flip").check_task(task)
 
 
 def test_crops_of_a_segmentation_are_refused():

@@ -12,14 +12,15 @@ from pixelwise.data.layouts.class_names import find_class_names
 from pixelwise.data.layouts.tree import walk
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE
+from pixelwise.data.names import some
 from pixelwise.data.task_names import TARGET_FORMS
-from pixelwise.errors import RunError, UsageError
+from pixelwise.errors import DataError, RunError, UsageError
 from pixelwise.evaluation.evaluation import evaluate, held_out_split
 from pixelwise.evaluation.scores import Scores, Split
-from pixelwise.predict.ensemble import distinct_runs
+from pixelwise.predict.ensemble import distinct_runs, load_members
 from pixelwise.predict.protocols import CENTRE, Protocol
 from pixelwise.runs.folder import CONFIG_NAME, SCORES_NAME, Run
-from pixelwise.runs.model import Model, load_model
+from pixelwise.runs.model import Model
 from pixelwise.storage.atomic import check_writable
 
 
@@ -65,10 +66,10 @@ def evaluate_run(
         OutputError: the run's scores cannot be written.
 
     """
-    settled = Protocol.parse(protocol) if isinstance(protocol, str) else protocol
+    settled = Protocol.of(protocol)
     paths = distinct_runs(path)
     runs = [Run.open(one) if (one / CONFIG_NAME).is_file() else None for one in paths]
-    models = [load_model(one, device) for one in paths]
+    models = load_members(paths, device)
     run, first = runs[0], paths[0]
     root, manifest = _find_data(first, run, models[0], data, bad_images)
     is_own = run is not None and manifest is run.manifest and split in (None, held_out_split(manifest))
@@ -91,6 +92,10 @@ def evaluate_run(
     if keeps:
         scores.save(first / SCORES_NAME)
     return scores if len(paths) == 1 else dataclasses.replace(scores, members=tuple(map(str, paths)))
+
+
+_SETTLED_BY_TRAINING = ("--classes", "--mask-kind", "--ignore", "--layout")
+"""Options that reading data for training advises, and that an evaluation does not have."""
 
 
 def _find_data(
@@ -157,12 +162,18 @@ def _index(root: Path, model: Model, trained_on: Manifest | None, bad_images: Ba
     colours = () if reading is None else reading.colours
     if (form.by_pixel or form.also_from) and find_class_names(walk(root)) is not None:
         classes, colours = None, ()
-    return build_manifest(
-        root,
-        task=model.task.name,
-        classes=classes,
-        mask_kind=None if reading is None else reading.kind,
-        colours=colours,
-        ignore=IGNORE if reading is None else reading.ignore,
-        bad_images=bad_images,
-    )
+    try:
+        return build_manifest(
+            root,
+            task=model.task.name,
+            classes=classes,
+            mask_kind=None if reading is None else reading.kind,
+            colours=colours,
+            ignore=IGNORE if reading is None else reading.ignore,
+            bad_images=bad_images,
+        )
+    except DataError as error:
+        if not any(option in error.do for option in _SETTLED_BY_TRAINING):
+            raise
+        remedy = f"Correct the data, or give a folder with data for the classes {some(list(model.task.classes))}"
+        raise type(error)(error.came, expected=error.expected, do=remedy) from None

@@ -4,7 +4,7 @@ The answer has the class table of the first model. Each model keeps its own prep
 of the classes have to agree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pixelwise.errors import UsageError
 from pixelwise.predict.answers import SEEN
-from pixelwise.runs.model import Model
+from pixelwise.runs.model import Model, load_model
 
 Order = NDArray[np.int64]
 
@@ -23,27 +23,48 @@ def distinct_runs(path: str | Path | Sequence[str | Path]) -> list[Path]:
     """Return the runs of an ensemble, or the one run, as paths.
 
     Raises:
-        UsageError: there is none, or one stands twice.
+        UsageError: there is none, one stands twice, or something is no path.
 
     """
-    paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(one) for one in path]
-    if not paths:
+    given = [path] if isinstance(path, (str, Path)) or not isinstance(path, Iterable) else list(path)
+    if not given:
         raise UsageError("No run is named", expected="one or more", do="Name the runs")
-    found: set[Path] = set()
-    for one in paths:
-        if one.resolve() in found:
+    found: dict[Path, Path] = {}
+    for one in given:
+        if not isinstance(one, (str, Path)):
+            raise UsageError(f"{one!r} is no run", expected="the path of a run or of a model folder", do="Name the run")
+        if Path(one).resolve() in found:
             raise UsageError(f"{one} stands twice", expected="different runs", do="Name each run once")
-        found.add(one.resolve())
-    return paths
+        found[Path(one).resolve()] = Path(one)
+    return list(found.values())
 
 
-def match_classes(models: Sequence[Model]) -> list[Order]:
+def load_members(paths: Sequence[Path], device: str) -> list[Model]:
+    """Load the models of an ensemble, or the one model, and check that they go together.
+
+    Raises:
+        RunError, WeightsError, DeviceError: as :func:`~pixelwise.runs.model.load_model`.
+        UsageError: as :func:`match_classes`; the message names the folders.
+
+    """
+    models = [load_model(path, device) for path in paths]
+    match_classes(models, [str(path) for path in paths])
+    return models
+
+
+def match_classes(models: Sequence[Model], names: Sequence[str] = ()) -> list[Order]:
     """Return for each model the index in its class table of each class of the first one, (K,).
+
+    Args:
+        models: one or more.
+        names: how messages call them; without names they are counted.
 
     Raises:
         UsageError: the models differ in their task or in their classes, or are for a task without averages.
 
     """
+    called = names or [f"Model {number} of the ensemble" for number in range(1, len(models) + 1)]
+    reference = names[0] if names else "the first"
     first, orders = models[0].task, []
     if len(models) > 1 and first.name == "sequence":
         raise UsageError(
@@ -51,24 +72,24 @@ def match_classes(models: Sequence[Model]) -> list[Order]:
             expected="one model: chains of windows have no average that is a chain again",
             do="Name one run",
         )
-    for number, model in enumerate(models, start=1):
+    for name, model in zip(called, models, strict=True):
         task = model.task
         if task.name != first.name:
             raise UsageError(
-                f"Model {number} of the ensemble is for {task.name}",
-                expected=f"{first.name}, as the first",
+                f"{name} is for {task.name}",
+                expected=f"{first.name}, as {reference}",
                 do="Average models of one task",
             )
         differing = sorted(set(first.classes) ^ set(task.classes))
         if differing:
             rest = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
             raise UsageError(
-                f"Model {number} of the ensemble has other classes than the first: only one of them has "
+                f"{name} has other classes than {reference}: only one of them has "
                 f"{', '.join(differing[:_SHOWN])}{rest}",
                 expected="the same classes, in any order",
                 do="Average models that were trained for the same classes",
             )
-        orders.append(np.array([task.classes.index(name) for name in first.classes], dtype=np.int64))
+        orders.append(np.array([task.classes.index(each) for each in first.classes], dtype=np.int64))
     return orders
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelwise.errors import ImageError, PixelwiseError
+from pixelwise.errors import ImageError, PixelwiseError, SpecError
 from pixelwise.layers.folding import for_prediction
 from pixelwise.predict.admission import admit
 from pixelwise.predict.placement import place
@@ -142,9 +142,19 @@ class Member:
                     placement = place(self._network, *size)
                     looked_at, start = placement.surround(looked_at), placement.start
                 if not view.is_dense:
-                    self._network.check_size(*looked_at.shape[:2])
+                    self._check_size(*looked_at.shape[:2])
                 weight = views[view] * weight_of_one
                 yield Shot(answer, looked_at, weight, is_mirrored, view.is_dense, start, size)
+
+    def _check_size(self, height: int, width: int) -> None:
+        """As ``Network.check_size``, with the remedy for a network that is built and trained."""
+        try:
+            self._network.check_size(height, width)
+        except SpecError as error:
+            if self.model.spec.fixed_size is None:
+                raise
+            remedy = "Resize the pictures to the size that the model was trained for"
+            raise SpecError(error.came, expected=error.expected, do=remedy) from None
 
     def _run_alike(self, group: Sequence[Shot]) -> None:
         """Predict views of one size; where memory runs out, in halves of the batch."""

@@ -20,11 +20,11 @@ from torch import Tensor
 from pixelwise.data.images import read_image
 from pixelwise.errors import PixelwiseError, UsageError
 from pixelwise.predict.answers import Answered, in_the_picture, make_prediction
-from pixelwise.predict.ensemble import average, distinct_runs, match_classes
+from pixelwise.predict.ensemble import average, distinct_runs, load_members, match_classes
 from pixelwise.predict.member import Answer, Member, Stream
 from pixelwise.predict.prediction import Prediction
 from pixelwise.predict.protocols import CENTRE, Protocol
-from pixelwise.runs.model import Model, load_model
+from pixelwise.runs.model import Model
 
 Picture = str | Path | NDArray[Any]
 
@@ -111,8 +111,8 @@ class Predictor:
             DeviceError: the device is not there.
 
         """
-        settled = Protocol.parse(protocol) if isinstance(protocol, str) else protocol
-        model, *ensemble = (load_model(one, device) for one in distinct_runs(path))
+        settled = Protocol.of(protocol)
+        model, *ensemble = load_members(distinct_runs(path), device)
         return cls(model, device, batch_size, protocol=settled, ensemble=ensemble)
 
     @property

@@ -22,7 +22,7 @@ of views as probabilities, and those of kinds of views weigh alike, however many
 
 import re
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from typing import Final, Literal, Self, get_args
 
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import UsageError, suggest
@@ -32,6 +32,10 @@ Average = Literal["probabilities", "logits"]
 
 LARGEST_PX = 8192
 LARGEST_SHARE = 32
+"""Largest short side, as a multiple of the network's input; holds for sizes in pixels too, once the input is known."""
+
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_LEGAL_SIZES = f"1 to {LARGEST_PX} pixels, or a share of the network's input up to {LARGEST_SHARE}/1, such as 256/224"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +88,41 @@ class Views:
                 is_possible = 0 < size <= LARGEST_PX
             if not is_possible:
                 raise UsageError(
-                    f"{self.to_text()} has the size {size}",
-                    expected=f"1 to {LARGEST_PX} pixels, or a share of the network's input up to {LARGEST_SHARE}/1",
-                    do="For example dense:256,384",
+                    f"{self.to_text()} has the size {size}", expected=_LEGAL_SIZES, do="For example dense:256,384"
                 )
 
     def to_text(self) -> str:
         """Return the text that :meth:`Protocol.parse` reads."""
         name = next((name for name, views in _NAMED.items() if views == self), None)
         return name or f"{self.kind}:{','.join(map(str, self.sizes))}"
+
+
+_NAMED: Final[dict[str, Views]] = {
+    "centre": Views(),
+    "corners": Views("corners", _of_224(256)),
+    "outer": Views("outer", _of_224(256)),
+    "squares": Views("squares", _of_224(256, 288, 320, 352)),
+    "grid": Views("grid", _of_224(256, 384, 512)),
+    "dense": Views("dense", _of_224(256)),
+    "multi-scale": Views("dense", _of_224(224, 256, 384, 480, 640)),
+}
+_SHORTHANDS: Final = {"10-crop": "corners+flip", "144-crop": "squares+flip", "150-crop": "grid+flip"}
+_MODIFIERS: Final = ("flip", "logits")
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """What fits a task whose answers have places, besides ``centre`` and ``logits``, and why nothing else does."""
+
+    fitting: tuple[Literal["flip"], ...]
+    why: str
+
+
+_PLACED: Final[dict[TaskName, _Placed]] = {
+    "segmentation": _Placed(("flip",), "such views answer for a picture, not for each of its pixels"),
+    "localisation": _Placed((), "the box lies elsewhere in every view"),
+    "sequence": _Placed((), "other views show other strings"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,6 +149,24 @@ class Protocol:
             )
 
     @classmethod
+    def of(cls, given: "str | Protocol") -> "Protocol":
+        """Return a protocol that came as itself or as its text.
+
+        Raises:
+            UsageError: it is neither, or a text that :meth:`parse` refuses.
+
+        """
+        if isinstance(given, str):
+            return cls.parse(given)
+        if isinstance(given, Protocol):
+            return given
+        raise UsageError(
+            f"protocol={given!r}",
+            expected='a protocol as text, such as "10-crop", or a Protocol',
+            do='Leave it out, or say "centre", for each picture as the model\'s own preprocessing makes it',
+        )
+
+    @classmethod
     def parse(cls, text: str) -> Self:
         """Read a protocol's text.
 
@@ -127,7 +175,7 @@ class Protocol:
 
         """
         words = "+".join(_SHORTHANDS.get(word.strip(), word.strip()) for word in text.split("+")).split("+")
-        parts = [word for word in words if word not in ("flip", "logits")]
+        parts = [word for word in words if word not in _MODIFIERS]
         views = tuple(_read_views(part, text) for part in parts)
         return cls(
             views=views or (Views(),),
@@ -154,12 +202,14 @@ class Protocol:
         """
         if task not in _PLACED:
             return
-        fitting, why = _PLACED[task]
+        placed = _PLACED[task]
         foreign = [views.to_text() for views in self.views if views.kind != "centre"]
-        foreign += ["flip"] if self.flip and "flip" not in fitting else []
+        foreign += ["flip"] if self.flip and "flip" not in placed.fitting else []
         if foreign:
             raise UsageError(
-                f"protocol {self.to_text()} for {task}", expected=fitting, do=f"Leave {foreign[0]} out: {why}"
+                f"protocol {self.to_text()} for {task}",
+                expected=" or ".join(("centre", *placed.fitting)),
+                do=f"Leave {foreign[0]} out: {placed.why}",
             )
 
     def __str__(self) -> str:
@@ -168,55 +218,42 @@ class Protocol:
 
 def _read_views(part: str, text: str) -> Views:
     name, colon, listed = part.partition(":")
-    if not colon and name in _NAMED:
-        return _NAMED[name]
-    if name in _NAMED and listed:
-        return Views(_NAMED[name].kind, tuple(_read_size(size.strip(), part) for size in listed.split(",")))
+    if name in _NAMED:
+        if not colon:
+            return _NAMED[name]
+        if not listed:
+            raise UsageError(
+                f"protocol {text!r}: no sizes behind {part}",
+                expected=f"{name} alone, or {_LEGAL_SIZES}",
+                do="For example dense:256,384",
+            )
+        return Views(_NAMED[name].kind, tuple(_read_size(size.strip(), name, text) for size in listed.split(",")))
     if name in _SHORTHANDS:
         long = _SHORTHANDS[name]
         raise UsageError(
             f"protocol {text!r}: {name} has sizes",
             expected=f"{name} alone, which is {long}",
-            do=f"For other sizes: {long.replace('+', f':{listed}+', 1)}",
+            do=f"For other sizes: {long.replace('+', f':{listed or 256}+', 1)}",
         )
-    known = [*_NAMED, *_SHORTHANDS, "flip", "logits"]
+    if name in _MODIFIERS:
+        raise UsageError(
+            f"protocol {text!r}: {name} has sizes", expected=f"{name} alone", do="Give the sizes to views, as dense:256"
+        )
     raise UsageError(
-        f"protocol {text!r}: {part!r}",
+        f"protocol {text!r}" if part == text else f"protocol {text!r}: unknown part {part!r}",
         expected="parts with + between them, such as 10-crop or dense:256,384+flip",
-        do=suggest(name, known),
+        do=suggest(name, [*_NAMED, *_SHORTHANDS, *_MODIFIERS]),
     )
 
 
-def _read_size(size: str, part: str) -> Size:
+def _read_size(size: str, name: str, text: str) -> Size:
     numbers = size.split("/")
     if len(numbers) > 2 or not all(_NUMBER.fullmatch(number) for number in numbers):
         raise UsageError(
-            f"protocol {part!r}: size {size!r}",
-            expected="pixels, or a share of the network's input",
-            do="For example 256 or 256/224",
+            f"protocol {text!r}: {name} has the size {size!r}", expected=_LEGAL_SIZES, do="For example dense:256,384"
         )
     return int(numbers[0]) if len(numbers) == 1 else Share(int(numbers[0]), int(numbers[1]))
 
-
-_PLACED: dict[TaskName, tuple[str, str]] = {
-    "segmentation": ("centre or flip", "such views answer for a picture, not for each of its pixels"),
-    "localisation": ("centre", "the box lies elsewhere in every view"),
-    "sequence": ("centre", "other views show other strings"),
-}
-"""Tasks whose answers have places: what fits them, and why nothing else does."""
-
-_NUMBER = re.compile(r"[0-9]{1,6}")
-
-_NAMED: dict[str, Views] = {}
-_NAMED["centre"] = Views()
-_NAMED["corners"] = Views("corners", _of_224(256))
-_NAMED["outer"] = Views("outer", _of_224(256))
-_NAMED["squares"] = Views("squares", _of_224(256, 288, 320, 352))
-_NAMED["grid"] = Views("grid", _of_224(256, 384, 512))
-_NAMED["dense"] = Views("dense", _of_224(256))
-_NAMED["multi-scale"] = Views("dense", _of_224(224, 256, 384, 480, 640))
-
-_SHORTHANDS = {"10-crop": "corners+flip", "144-crop": "squares+flip", "150-crop": "grid+flip"}
 
 CENTRE = Protocol()
 """The picture as the model's own preprocessing makes it: one view."""

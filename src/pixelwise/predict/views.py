@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.resample import resize_image
 from pixelwise.errors import UsageError
-from pixelwise.predict.protocols import Protocol, Share, Size, Views
+from pixelwise.predict.protocols import LARGEST_SHARE, Protocol, Share, Size, Views
 
 Extent = tuple[int, int]
 """Height and width in pixels."""
@@ -47,7 +47,8 @@ def plan(protocol: Protocol, preprocess: Preprocess, height: int, width: int) ->
     the weight of all.
 
     Raises:
-        UsageError: a crop does not fit into the resized picture.
+        UsageError: a crop does not fit into the resized picture, or a size in pixels is out of proportion to the
+            network's input.
 
     """
     weights: dict[View, float] = {}
@@ -79,6 +80,13 @@ def _views(views: Views, target: Extent, picture: Extent) -> Iterator[View]:
     if views.kind == "centre":
         yield View(None, (0, 0, *target), target, is_dense=False)
     for size in views.sizes:
+        largest = LARGEST_SHARE * min(target)
+        if not isinstance(size, Share) and size > largest:
+            raise UsageError(
+                f"protocol {views.to_text()}: {size} pixels for a network whose input has {min(target)}",
+                expected=f"at most {largest} pixels, {LARGEST_SHARE} times the input",
+                do="Choose smaller sizes, or shares of the input such as dense:256/224",
+            )
         resized = _resized(picture, target, size)
         if views.kind == "dense":
             yield View(resized, (0, 0, *resized), resized, is_dense=True)
