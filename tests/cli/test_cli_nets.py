@@ -9,6 +9,12 @@ from pixelwise import catalogue
 from pixelwise.analysis import headline
 from pixelwise.weights import published
 
+YEARS = (
+    "Expected a year of four digits, or two with a dash, the earlier first. "
+    "For example --year 2012-2015, 2012- or -2015."
+)
+NUMBER = "Expected a number, perhaps with k, M or G. For example --max-params 25M."
+BESIDE = "Expected either the list, which can be filtered and sorted, one network, or the README's table. Leave"
 SMALL_MLPS = ("mlp_784_300_10", "mlp_784_128_128_10")
 
 
@@ -79,6 +85,9 @@ def test_the_first_result_is_of_the_row_as_it_stands(name, top1):
         (("--year", "1999-"), lambda row: row["year"] >= 1999),
         (("--max-params", "1M"), lambda row: row["parameters"] <= 10**6),
         (("--max-macs", "0.5G"), lambda row: row["macs"] <= 5e8),
+        (("--max-params", "25e4"), lambda row: row["parameters"] <= 250_000),
+        (("--year", "2012-2014"), lambda row: 2012 <= row["year"] <= 2014),
+        (("--task", "sequence"), lambda row: row["name"] == "lenet_crf"),
         (("--max-params", "0.25M", "--family", "mlp"), lambda row: row["name"] in SMALL_MLPS),
     ],
 )  # fmt: skip
@@ -102,8 +111,22 @@ def test_order_and_rows_without_a_value_come_last(pixelwise, key):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--year", "x"), "--year x. Expected a year, or two with a dash. For example --year 2012-2015."),
+        *(
+            (("--year", text), f"--year {text}. {YEARS}")
+            for text in ("x", "", "-", "2015-2012", "20155", "2012-15", "2012-x")
+        ),
+        *(
+            (("--max-params", text), f"--max-params {text}. {NUMBER}")
+            for text in ("25kM", "nan", "-5", "inf", "M", "1_000", "25M ")
+        ),
         (("--max-macs", "x"), "--max-macs x. Expected a number, perhaps with k, M or G. For example --max-macs 25M."),
+        (("resnet18", "--sort", "top1"), f"--sort beside the network resnet18. {BESIDE} --sort out."),
+        (
+            ("resnet18", "--descending", "--year", "2015"),
+            f"--year, --descending beside the network resnet18. {BESIDE} --year out.",
+        ),
+        (("--markdown", "--json"), f"--json beside --markdown. {BESIDE} --json out."),
+        (("resnet18", "--markdown"), f"resnet18 beside --markdown. {BESIDE} resnet18 out."),
         (("--year", "1900"), "no network fits. Expected at least one. Ask for less at once."),
     ],
 )  # fmt: skip

@@ -1,22 +1,22 @@
 """``pixelwise nets``: the catalogue, and one network's layer table beside its paper."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pixelwise.cli.nets_list import SortKey, Wanted, print_list
+from pixelwise.errors import UsageError
 
 if TYPE_CHECKING:
     from pixelwise.specs import Spec
-
-_SHOWN = 5
 
 
 def nets(
     name: Annotated[str | None, typer.Argument(help="A network; without one, all are listed.")] = None,
     task: Annotated[
-        Literal["classification", "segmentation"] | None, typer.Option(help="Only networks for this task.")
+        Literal["classification", "segmentation", "sequence"] | None, typer.Option(help="Only networks for this task.")
     ] = None,
     family: Annotated[str | None, typer.Option(help="Only one family, such as resnet.")] = None,
     year: Annotated[str | None, typer.Option(metavar="YEAR[-YEAR]", help="Only papers of these years.")] = None,
@@ -30,15 +30,39 @@ def nets(
     ] = False,
 ) -> None:
     """List the networks, or show one network's layers beside its paper's facts."""
-    from pixelwise import catalogue
-
+    of_the_list = {
+        "--task": task, "--family": family, "--year": year, "--max-params": max_params, "--max-macs": max_macs,
+        "--sort": sort != "family", "--descending": descending,
+    }  # fmt: skip
     if markdown:
+        _refuse_beside("--markdown", {str(name): name, **of_the_list, "--json": as_json})
+        from pixelwise.cli.nets_families import family_table
+
         typer.echo(family_table())
     elif name is None:
         wanted = Wanted(task=task, family=family, years=year, max_parameters=max_params, max_macs=max_macs)
         print_list(wanted, sort=sort, descending=descending, as_json=as_json)
     else:
+        _refuse_beside(f"the network {name}", of_the_list)
+        from pixelwise import catalogue
+
         _print_one(catalogue.spec(name), as_json)
+
+
+def _refuse_beside(chosen: str, others: Mapping[str, object]) -> None:
+    """Refuse what has no meaning beside ``chosen``.
+
+    Raises:
+        UsageError: something of ``others`` was given too.
+
+    """
+    given = [option for option, value in others.items() if value not in (None, False)]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} beside {chosen}",
+            expected="either the list, which can be filtered and sorted, one network, or the README's table",
+            do=f"Leave {given[0]} out",
+        )
 
 
 def _print_one(spec: "Spec", as_json: bool) -> None:
@@ -95,28 +119,3 @@ def _print_one(spec: "Spec", as_json: bool) -> None:
         typer.echo(
             f"published: {result.dataset}, {result.metric} {result.value:g} ({result.protocol}; {result.source})"
         )
-
-
-def family_table() -> str:
-    """Return the README's table of networks, one row a family, as Markdown; a test compares the two."""
-    from pixelwise import catalogue
-
-    families: dict[str, list[Spec]] = {}
-    for known in catalogue.names():
-        spec = catalogue.spec(known)
-        families.setdefault(spec.family, []).append(spec)
-    lines = ["| family | paper | networks | parameters |", "|---|---|---|---|"]
-    for family, specs in families.items():
-        facts = [spec.facts for spec in specs if spec.facts]
-        papers = list(dict.fromkeys(f"{fact.paper.title}, {fact.paper.year}" for fact in facts))
-        listed = " ".join(f"`{spec.name}`" for spec in specs[:_SHOWN])
-        more = f" and {len(specs) - _SHOWN} more" if len(specs) > _SHOWN else ""
-        sizes = list(dict.fromkeys(_rounded(count) for count in sorted(fact.params for fact in facts)))
-        extent = sizes[0] if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-        lines.append(f"| [{family}](docs/reference/networks.md#{family}) | {papers[0]} | {listed}{more} | {extent} |")
-    return "\n".join(lines)
-
-
-def _rounded(count: int) -> str:
-    """Return 60.0 k, 25.6 M."""
-    return f"{count / 1e6:.1f} M" if count >= 10**6 else f"{count / 1e3:.1f} k"

@@ -1,6 +1,7 @@
 """The list of networks: which rows are shown, in which order, and as what."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
 SortKey = Literal["family", "name", "year", "parameters", "macs", "top1", "top5"]
 SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
 
-_SUFFIXES = {"k": 10**3, "M": 10**6, "G": 10**9}
+_SUFFIXES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:e[0-9]+)?)([kMG]?)")
+_YEARS = re.compile(r"([0-9]{4})?(-?)([0-9]{4})?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """Which networks are listed; None and "" let all pass."""
+    """Which networks are listed; None lets all pass."""
 
     task: str | None
     family: str | None
@@ -57,6 +60,16 @@ class _Row:
         )  # fmt: skip
 
 
+_SORTED_BY: dict[SortKey, Callable[[_Row], Any]] = {
+    "name": lambda row: row.spec.name,
+    "year": lambda row: row.facts.paper.year,
+    "parameters": lambda row: row.facts.params,
+    "macs": lambda row: row.facts.macs,
+    "top1": lambda row: row.result and row.result.top1,
+    "top5": lambda row: row.result and row.result.top5,
+}
+"""What is compared; None where a row has no such value."""
+
 HEADERS = ("name", "family", "year", "input", "parameters", "MACs", "top-1 %", "top-5 %", "published for")
 
 
@@ -88,18 +101,18 @@ def _all() -> list[_Row]:
 
 def _tests(wanted: Wanted) -> list[Callable[[_Row], bool]]:
     tests: list[Callable[[_Row], bool]] = []
-    if wanted.task:
+    if wanted.task is not None:
         tests.append(lambda row: row.spec.task == wanted.task)
-    if wanted.family:
+    if wanted.family is not None:
         family = _known_family(wanted.family)
         tests.append(lambda row: row.spec.family == family)
-    if wanted.years:
+    if wanted.years is not None:
         first, last = _years(wanted.years)
         tests.append(lambda row: first <= row.facts.paper.year <= last)
-    if wanted.max_parameters:
+    if wanted.max_parameters is not None:
         most = _number(wanted.max_parameters, "--max-params")
         tests.append(lambda row: row.facts.params <= most)
-    if wanted.max_macs:
+    if wanted.max_macs is not None:
         most_macs = _number(wanted.max_macs, "--max-macs")
         tests.append(lambda row: row.facts.macs <= most_macs)
     return tests
@@ -109,9 +122,10 @@ def _sorted(rows: Sequence[_Row], sort: SortKey, *, descending: bool) -> list[_R
     """Sort; rows that have no such value come last either way. ``family`` is the catalogue's own order."""
     if sort == "family":
         return list(reversed(rows)) if descending else list(rows)
-    valued = [row for row in rows if row.to_json()[sort] is not None]
-    without = [row for row in rows if row.to_json()[sort] is None]
-    return sorted(valued, key=lambda row: row.to_json()[sort], reverse=descending) + without
+    values = [(_SORTED_BY[sort](row), row) for row in rows]
+    valued = [(value, row) for value, row in values if value is not None]
+    ordered = sorted(valued, key=lambda pair: pair[0], reverse=descending)
+    return [row for _, row in ordered] + [row for value, row in values if value is None]
 
 
 def _known_family(text: str) -> str:
@@ -125,19 +139,22 @@ def _known_family(text: str) -> str:
 
 
 def _years(text: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    try:
-        return int(first or 0), int(last or 9999) if dash else int(first)
-    except ValueError:
+    found = _YEARS.fullmatch(text)
+    first, dash, last = found.groups() if found else (None, "", None)
+    years = int(first or 0), int(last or 9999) if dash else int(first or 0)
+    if (first is None and last is None) or years[0] > years[1]:
         raise UsageError(
-            f"--year {text}", expected="a year, or two with a dash", do="For example --year 2012-2015"
-        ) from None
+            f"--year {text}",
+            expected="a year of four digits, or two with a dash, the earlier first",
+            do="For example --year 2012-2015, 2012- or -2015",
+        )
+    return years
 
 
 def _number(text: str, option: str) -> float:
-    try:
-        return float(text.rstrip("kMG")) * _SUFFIXES.get(text[-1], 1)
-    except ValueError:
+    found = _NUMBER.fullmatch(text)
+    if found is None:
         raise UsageError(
             f"{option} {text}", expected="a number, perhaps with k, M or G", do=f"For example {option} 25M"
-        ) from None
+        )
+    return float(found[1]) * _SUFFIXES[found[2]]
