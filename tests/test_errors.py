@@ -36,6 +36,13 @@ def test_interruptions_carry_the_shells_exit_code() -> None:
         ("lr", ["learning_rate", "epochs"], "Did you mean learning_rate?"),
         ("wd", ["weight_decay", "widths"], "Did you mean weight_decay?"),
         ("epohcs", ["learning_rate", "epochs"], "Did you mean epochs?"),
+        (
+            "net5",
+            ["net50", "net56_small", "net50_v1", "net51_large", "net"],
+            "Did you mean net50 or net50_v1 or net51_large?",
+        ),
+        ("warm", ["epochs", "warmup_schedule_epochs"], "Did you mean warmup_schedule_epochs?"),
+        ("z", ["zebra_crossing"], "Known are: zebra_crossing"),
         ("zzz", ["b", "a"], "Known are: a, b"),
         ("zzz", [f"name{number}" for number in range(26)], ""),
     ],

@@ -23,7 +23,7 @@ Each message answers three questions: what came, what was expected, what to do.
 
 import difflib
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class PixelwiseError(ValueError):
@@ -106,12 +106,22 @@ class OutputError(PixelwiseError):
     exit_code: ClassVar[int] = 4
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
-    """A signal asked the program to stop, and it did so in good order."""
+_SIGNALS: Final = {2: "Ctrl-C", 15: "SIGTERM"}
 
-    def __init__(self, signal_number: int) -> None:
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
+    """A signal asked the program to stop, and it did so in good order.
+
+    Args:
+        signal_number: which one.
+        then: what is left, and how to go on, in a sentence.
+
+    """
+
+    def __init__(self, signal_number: int, then: str = "") -> None:
         self.signal_number = signal_number
-        super().__init__(f"stopped by signal {signal_number}")
+        cause = _SIGNALS.get(signal_number, f"signal {signal_number}")
+        super().__init__(f"Stopped by {cause}. {then}".rstrip())
 
     @property
     def exit_code(self) -> int:
@@ -119,14 +129,20 @@ class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for i
         return 128 + self.signal_number
 
 
-def suggest(word: str, options: Iterable[str]) -> str:
-    """Say which known names have ``word`` as initials (``lr``) or resemble it; else list them when they are few.
+_BEGINNING = 2
+_SAID = 3
 
-    Empty when nothing helps.
+
+def suggest(word: str, options: Iterable[str]) -> str:
+    """Say which known names have ``word`` as initials (``lr``), begin with it or resemble it; else list a few names.
+
+    At most three are said. Empty when nothing helps.
     """
     known = sorted(options)
-    initials = [name for name in known if "_" in name and "".join(part[:1] for part in name.split("_")) == word]
-    near = initials or difflib.get_close_matches(word, known, n=3, cutoff=0.6)
+    near = [name for name in known if "_" in name and "".join(part[:1] for part in name.split("_")) == word]
+    if not near:
+        begun = [name for name in known if len(word) >= _BEGINNING and name.startswith(word)]
+        near = [*sorted(begun, key=len), *difflib.get_close_matches(word, known, n=_SAID, cutoff=0.6)]
     if near:
-        return f"Did you mean {' or '.join(near)}?"
+        return f"Did you mean {' or '.join(list(dict.fromkeys(near))[:_SAID])}?"
     return f"Known are: {', '.join(known)}" if len(known) <= 25 else ""

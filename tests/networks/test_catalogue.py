@@ -53,6 +53,8 @@ def test_importing_the_catalogue_builds_nothing() -> None:
     ("name", "message"),
     [
         ("resnet20_cifra", "Did you mean resnet20_cifar or resnet1202_cifar or resnet32_cifar?"),
+        ("resnet5", "Did you mean resnet50 or resnet50_v1 or resnet56_cifar?"),
+        ("resnet20_cifar100", "Did you mean resnet20_cifar or resnet1202_cifar or resnet32_cifar?"),
         ("UNET-16", "Did you mean unet16 or unet or unet_keras16?"),
         ("zzzz", "`pixelwise nets` lists all of them."),
     ],

@@ -23,6 +23,13 @@ def test_option_a_has_the_plain_networks_parameters_and_b_a_few_more(depth: int)
     assert meta_parameters(f"resnet{depth}_cifar", shortcut="B") == plain + 2_752
 
 
+def test_networks_for_cifar_10_may_be_called_so() -> None:
+    rows = [name for name in catalogue.names() if name.startswith(("resnet", "plain")) and name.endswith("_cifar")]
+    assert len(rows) == 10
+    for name in rows:
+        assert catalogue.spec(f"{name}10") is catalogue.spec(name)
+
+
 def test_option_c_projects_everywhere() -> None:
     with torch.device("meta"):
         network = catalogue.spec("resnet20_cifar").replace(shortcut="C").build(3, 10)

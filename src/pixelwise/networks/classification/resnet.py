@@ -236,9 +236,6 @@ def _cifar(kind: Literal["resnet", "plain"], n: int) -> ResNetSpec:
     )
 
 
-ALIASES = {"resnet18_v1": "resnet18", "resnet34_v1": "resnet34"}
-"""Basic blocks have one form only."""
-
 SPECS: tuple[ResNetSpec, ...] = (
     _shallow("resnet18", _18),
     _shallow("resnet34", _34),
@@ -255,3 +252,9 @@ SPECS: tuple[ResNetSpec, ...] = (
     *(_cifar("resnet", n) for n in (3, 5, 7, 9, 18, 200)),
     *(_cifar("plain", n) for n in (3, 5, 7, 9)),
 )
+
+ALIASES = {
+    "resnet18_v1": "resnet18",  # basic blocks have one form only
+    "resnet34_v1": "resnet34",
+    **{f"{row.name}10": row.name for row in SPECS if row.stem == "cifar"},
+}
