@@ -78,3 +78,23 @@ def test_auxiliary_heads_are_what_training_alone_uses(key: str) -> None:
     F.cross_entropy(network(x), y).backward()
     unused = {name.split(".")[0] for name, parameter in network.named_parameters() if parameter.grad is None}
     assert unused == set(present)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in catalogue.names() if catalogue.spec(name).task == "classification"])
+def test_every_row_starts_near_chance_with_finite_gradients(name: str) -> None:
+    """At full size, but without dropout, whose noise is no part of the initialisation."""
+    torch.manual_seed(0)
+    facts = catalogue.spec(name).facts
+    assert facts is not None
+    network = catalogue.create(name, in_channels=facts.input_size[0], num_classes=10).train()
+    for module in network.modules():
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+            module.eval()
+    found = losses(network, torch.randn(4, *facts.input_size), torch.tensor([1, 3, 5, 7]))
+    for loss in found:
+        assert log(10) - 0.7 < loss < log(10) + 1
+    sum(found, torch.zeros(())).backward()
+    for parameter in network.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()

@@ -125,9 +125,10 @@ class FlatteningNetwork(Network):
         A picture of the network's own size has one place, whose logits are those of :meth:`forward`.
 
         Raises:
-            SpecError: the picture is too small for a single window.
+            SpecError: no batch for this network, or its pictures are too small for a single window.
 
         """
+        self.check_input(x)
         height, width, smallest = *x.shape[-2:], self.side_for(self._window)
         if min(height, width) < smallest:
             raise SpecError(
