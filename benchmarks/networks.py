@@ -4,13 +4,20 @@ The other library is torchvision, or timm where torchvision lacks the network; b
 reference does not import is skipped with the reason. ``PYTHONPATH`` may point at a folder that holds them; the compiled
 operators of torchvision, which no classification network uses, need not load.
 
-Two processes hold one network each and take turns, one round each: a forward pass in evaluation under inference mode,
-and a training step (forward, cross-entropy, backward) in training mode; float32, channels_last, one thread, the same
-input. Times are medians over the rounds, ratios are theirs over ours (more than 1: ours is faster). Memory is the growth
-of the process's resident set at its peak, from just before a round, when freed memory has been returned.
+Two processes hold one network each and take turns, one round each. ``forward`` is a pass in evaluation under inference
+mode; ``predict`` the same pass of the copy that a predictor makes of ours (``layers/folding.py``), beside their network
+as it is; ``step`` a training step (forward, cross-entropy, backward) in training mode. All is float32,
+channels_last, on one thread, with the same input. Times are processor time, which other work on the machine disturbs
+least: medians over the rounds. Ratios are medians of theirs over ours in the same round (more than 1: ours is faster).
+
+Memory is the growth of the process's resident set from before a round to its peak. For it, rounds of their own come
+first, in which the C library takes every large block from the kernel and gives it back when it is freed: nothing that
+an earlier round has left behind is used again. Weights, and the copies of them that prediction arranges once, are there
+before the round, and do not count.
 """
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -23,7 +30,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MODES = ("forward", "step")
+MODES = ("forward", "predict", "step")
+WARMING_ROUNDS = 2
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+SMALL_BLOCK, LARGE_BLOCK = 2**16, 2**25
+"""Of the C library: from which size on a block is the kernel's. By itself it raises that to the larger one in time."""
 SIDES = ("ours", "theirs")
 
 
@@ -39,6 +50,7 @@ class Case:
 
 CASES = {
     "alexnet": Case("torchvision:alexnet", batch=16),
+    "vgg11": Case("torchvision:vgg11", batch=4),
     "vgg16": Case("torchvision:vgg16", batch=2),
     "vgg16_bn": Case("torchvision:vgg16_bn", batch=2),
     "googlenet": Case("torchvision:googlenet", batch=8),
@@ -47,10 +59,12 @@ CASES = {
     "inception_resnet_v2": Case("timm:inception_resnet_v2", 299, 2),
     "resnet18": Case("torchvision:resnet18", batch=8),
     "resnet50": Case("torchvision:resnet50"),
-    "preresnet50": Case("timm:resnetv2_50"),
+    "resnetv2_50": Case("timm:resnetv2_50"),
     "wide_resnet50_2": Case("torchvision:wide_resnet50_2", batch=2),
     "densenet121": Case("torchvision:densenet121"),
+    "densenet161": Case("torchvision:densenet161", batch=2),
     "convnext_tiny": Case("torchvision:convnext_tiny"),
+    "convnext_small": Case("torchvision:convnext_small", batch=2),
 }
 
 
@@ -95,37 +109,54 @@ def import_torchvision() -> Any:
 
 
 def serve(name: str, side: str) -> None:
-    """Run one round of the mode that each line names, and answer with its seconds and its peak of memory."""
+    """Run one round of the mode that each line names; answer with seconds, or with MiB where it begins with memory."""
     import torch
     import torch.nn.functional as F
 
     torch.set_num_threads(1)
+    libc = ctypes.CDLL("libc.so.6")
+    libc.mallopt(M_MMAP_THRESHOLD, SMALL_BLOCK)
     case = CASES[name]
-    network: Any = build(name, side).to(memory_format=torch.channels_last)
+    with contextlib.redirect_stdout(sys.stderr):  # libraries may chat while they load
+        network: Any = build(name, side).to(memory_format=torch.channels_last)
     x = torch.randn(case.batch, 3, case.side_px, case.side_px).contiguous(memory_format=torch.channels_last)
     target = torch.arange(case.batch)
+    predicting = network
+    if side == "ours":
+        from pixelwise.layers.folding import for_prediction
+
+        predicting = for_prediction(network)
 
     def forward() -> None:
         with torch.inference_mode():
             network.eval()(x)
 
+    def predict() -> None:
+        with torch.inference_mode():
+            predicting.eval()(x)
+
     def step() -> None:
         network.zero_grad(set_to_none=True)
         F.cross_entropy(network.train()(x), target).backward()
 
-    rounds = {"forward": forward, "step": step}
-    for round_ in rounds.values():
+    rounds = {"forward": forward, "predict": predict, "step": step}
+    for round_ in (*rounds.values(),) * WARMING_ROUNDS:
         round_()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:
+        what, mode = line.split()
         network.zero_grad(set_to_none=True)
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the earlier peak
-        before, start = resident_mib("VmRSS"), time.perf_counter()
-        rounds[line.strip()]()
-        answer = {"seconds": time.perf_counter() - start, "mib": resident_mib("VmHWM") - before}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        if what == "time":
+            libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+            libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK)
+        else:
+            libc.malloc_trim(0)
+            Path("/proc/self/clear_refs").write_text("5")  # forgets the earlier peak
+        before, start = resident_mib("VmRSS"), time.process_time()
+        rounds[mode]()
+        answer = time.process_time() - start if what == "time" else resident_mib("VmHWM") - before
+        sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
 
 
@@ -151,33 +182,37 @@ def compare(name: str, rounds: int) -> dict[str, dict[str, float]] | None:
     if not all(ready.values()):
         errors = {side: process.communicate()[1] for side, process in processes.items()}
         side = next(side for side in SIDES if not ready[side])
-        sys.stdout.write(f"{name}: skipped, {side}: {errors[side].strip().splitlines()[-1]}\n")
+        sys.stdout.write(
+            f"{name}: skipped, {side}: {(errors[side].strip().splitlines() or ['ended without a word'])[-1]}\n"
+        )
         return None
-    found: dict[str, dict[str, list[dict[str, float]]]] = {mode: {side: [] for side in SIDES} for mode in MODES}
+
+    def ask(side: str, what: str, mode: str) -> float:
+        process = processes[side]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{what} {mode}\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
+
+    memory = {mode: {side: ask(side, "memory", mode) for side in SIDES} for mode in MODES}
+    table = {}
     for mode in MODES:
+        seconds: dict[str, list[float]] = {side: [] for side in SIDES}
         for _ in range(rounds):
-            for side, process in processes.items():
-                assert process.stdin is not None
-                assert process.stdout is not None
-                process.stdin.write(f"{mode}\n")
-                process.stdin.flush()
-                found[mode][side].append(json.loads(process.stdout.readline()))
+            for side in SIDES:
+                seconds[side].append(ask(side, "time", mode))
+        ours, theirs = (1e3 * statistics.median(seconds[side]) for side in SIDES)
+        ratios = [their / our for our, their in zip(*seconds.values(), strict=True)]
+        table[mode] = {
+            "ours_ms": ours,
+            "theirs_ms": theirs,
+            "time_ratio": statistics.median(ratios),
+            "ours_mib": memory[mode]["ours"],
+            "theirs_mib": memory[mode]["theirs"],
+        }
     for process in processes.values():
         process.communicate()
-    table = {}
-    for mode, sides in found.items():
-        middle = {
-            (side, what): statistics.median(one[what] for one in answers)
-            for side, answers in sides.items()
-            for what in ("seconds", "mib")
-        }
-        table[mode] = {
-            "ours_ms": 1e3 * middle["ours", "seconds"],
-            "theirs_ms": 1e3 * middle["theirs", "seconds"],
-            "time_ratio": middle["theirs", "seconds"] / middle["ours", "seconds"],
-            "ours_mib": middle["ours", "mib"],
-            "theirs_mib": middle["theirs", "mib"],
-        }
     return table
 
 

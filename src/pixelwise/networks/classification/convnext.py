@@ -128,7 +128,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         y = self.depthwise(x).permute(0, 2, 3, 1)  # (N, H, W, C)
-        y = self.project(self.act(self.expand(self.norm(y))))
+        for layer in (self.norm, self.expand, self.act, self.project):
+            y = layer(y)  # one at a time, so that without gradients no map outlives its reader
         x = x.permute(0, 2, 3, 1)
         factor = self._factor(y)
         return (x + y if factor is None else torch.addcmul(x, y, factor)).permute(0, 3, 1, 2)
