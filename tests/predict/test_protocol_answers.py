@@ -217,6 +217,18 @@ def test_a_view_that_the_network_cannot_take_fails_its_picture_alone():
     assert np.array_equal(answers[0].probabilities, answers[2].probabilities)
 
 
+def test_pictures_too_small_for_a_network_of_any_size_are_told_so():
+    spec, task = (
+        catalogue.spec("resnet20_cifar").replace(depths=(1, 1, 1), widths=(4, 4, 4)),
+        make_task("classification", ("a", "b")),
+    )
+    predictor = Predictor(Model(spec.build(1, 2), spec, task, preprocess()))
+    with pytest.raises(
+        SpecError, match=r"cannot take images of 3 x 3 pixels\. Expected at least 4 x 4\. Enlarge the images"
+    ):
+        predictor.predict(picture(3, 3))
+
+
 def test_a_protocol_that_fits_no_picture_is_refused_when_the_model_is_loaded(tmp_path):
     with pytest.raises(UsageError, match=r"protocol corners:20: the picture, resized to 20 x 20\. Expected at least"):
         under(classifier(), "corners:20")
