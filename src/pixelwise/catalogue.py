@@ -17,6 +17,7 @@ from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES,
 from pixelwise.networks.segmentation import unet
 from pixelwise.networks.sequence import window_crf
 from pixelwise.specs import Network, Spec
+from pixelwise.storage.paths import as_path
 from pixelwise.weights import load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -64,21 +65,21 @@ def create(
         name: one of :func:`names`.
         in_channels: channels of the images.
         num_classes: number of logits.
-        weights: a file of weights for exactly this network, ``.safetensors``, ``.pth``, ``.pt`` or ``.th``; without one
-            the weights are drawn as the paper says. Weights as torchvision and timm publish them are read as well; the
-            network's ``pretraining`` then says which pictures they expect.
+        weights: a file of weights for exactly this network, ``.safetensors``, ``.pth``, ``.pt`` or ``.th``, or a run or
+            a model folder, which hold one; without it the weights are drawn as the paper says. Weights as torchvision
+            and timm publish them are read as well; the network's ``pretraining`` then says which pictures they expect.
         adapt: differences between file and network to bridge, none by default: ``"head"`` draws fresh last layers for
             other classes, ``"input"`` brings the first layer's filters to other channels. What was done is logged.
 
     Raises:
-        UsageError: an unknown name or adaptation.
+        UsageError: an unknown name or adaptation, or weights that are no path.
         SpecError: impossible channels or classes.
         WeightsError: the file is unsafe, damaged or does not fit.
 
     """
     network = spec(name).build(in_channels, num_classes)
     if weights is not None:
-        for note in load_weights(network, Path(weights), adapt=adapt):
+        for note in load_weights(network, as_path(weights, "weights"), adapt=adapt):
             _LOG.warning("%s: %s", weights, note)
     return network
 

@@ -72,3 +72,10 @@ def describe_type(expected: Any) -> str:
         return "comma-separated values, each " + describe_type(arguments[0])
     names = {int: "a whole number", float: "a number", str: "a word", bool: "true or false", types.NoneType: "none"}
     return names.get(expected, str(expected))
+
+
+def show_value(value: object) -> str:
+    """Return a field's value as the command line would write it."""
+    if value is None:
+        return "none"
+    return ",".join(map(show_value, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -8,6 +8,7 @@ import pytest
 from pixelwise import catalogue
 from pixelwise.analysis import headline
 from pixelwise.weights import published
+from pixelwise.weights.download import Fetched
 
 YEARS = (
     "Expected a year of four digits, or two with a dash, the earlier first. "
@@ -156,6 +157,11 @@ def test_published_weights_are_listed(pixelwise):
     assert len(rows) == len(published.PUBLISHED)
     assert "convnext_xlarge" in pixelwise("weights").out
     assert [row["network"] for row in json.loads(pixelwise("weights", "resnet18_v1", "--json").out)] == ["resnet18"]
+    assert len(json.loads(pixelwise("weights", "resnet50", "--publisher", "torchvision V2", "--json").out)) == 1
+    ported = json.loads(pixelwise("weights", "--publisher", "facebookresearch/ConvNeXt", "--json").out)
+    assert {row["publisher"] for row in ported} == {"facebookresearch/ConvNeXt"}
+    assert len(ported) > 1
+    assert "Did you mean torchvision V2" in pixelwise("weights", "--publisher", "torchvison V2").err
     none = pixelwise("weights", "lenet5")
     assert (none.code, none.err) == (
         2,
@@ -165,12 +171,12 @@ def test_published_weights_are_listed(pixelwise):
 
 
 def test_fetching_says_where_the_file_is_and_what_comes_next(pixelwise, tmp_path, monkeypatch):
-    entry = published.choose("resnet18", None)
+    entry, doubt = published.choose("resnet18", None), ""
 
     def arrive(chosen, folder, progress):
         assert chosen == entry
         progress(1 << 20, 2 << 20)
-        return folder / chosen.file_name
+        return Fetched(folder / chosen.file_name, doubt)
 
     monkeypatch.setattr("pixelwise.weights.download.download", arrive)
     done = pixelwise("weights", "resnet18", "--download", tmp_path)
@@ -179,5 +185,7 @@ def test_fetching_says_where_the_file_is_and_what_comes_next(pixelwise, tmp_path
         f"{tmp_path}/resnet18-f37072fd.pth (torchvision V1, BSD-3-Clause)\n"
         f"next: pixelwise train DATA --net resnet18 --weights {tmp_path}/resnet18-f37072fd.pth\n",
     )
-    assert pixelwise("weights", "resnet18", "--download", tmp_path, "--quiet").out == ""
+    doubt = "nobody knows"
+    quiet = pixelwise("weights", "resnet18", "--download", tmp_path, "--quiet")
+    assert (quiet.out, quiet.err) == ("", f"{tmp_path}/resnet18-f37072fd.pth is not verified: nobody knows\n")
     assert "Expected one. For example" in pixelwise("weights", "--download", tmp_path).err

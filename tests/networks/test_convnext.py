@@ -211,7 +211,9 @@ def test_weights_of_another_size_name_the_first_differences() -> None:
     theirs = {as_timm(name.split(".")): tensor for name, tensor in small().state_dict().items()}
     with pytest.raises(WeightsError) as caught:
         load_tensors(small(depths=(1, 1, 1)), theirs, "w.pth")
-    assert str(caught.value).startswith("w.pth does not fit convnext_tiny: stage2.1.gain is not in the network; ")
+    assert str(caught.value).startswith(
+        "w.pth does not fit convnext_tiny: stage2.1.gain (stages.1.blocks.1.gamma in the file) is not in the network; "
+    )
 
 
 # --- sizes ----------------------------------------------------------------------------------------------------------

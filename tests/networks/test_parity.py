@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from pixelwise import analysis, catalogue
+from pixelwise.errors import WeightsError
 from pixelwise.specs import Spec
 from pixelwise.weights import load_tensors, load_weights
 
@@ -92,15 +93,22 @@ def test_logits_equal_the_references(reference: str, tmp_path: Path) -> None:
 
 
 def test_the_papers_form_has_the_same_tensors_and_other_numbers() -> None:
+    """So that published files are refused by it, which names the row that they belong to."""
     _, state = state_of("torchvision-resnet50")
     x = torch.randn(1, 3, 64, 64)
-    answers = []
-    for name in ("resnet50", "resnet50_v1"):
-        network = catalogue.create(name, in_channels=3, num_classes=1000).eval()
-        load_tensors(network, state, "state")
-        with torch.no_grad():
-            answers.append(network(x))
-    assert (answers[0] - answers[1]).norm() > 0.01 * answers[0].norm()
+    released, papers = (
+        catalogue.create(name, in_channels=3, num_classes=1000).eval() for name in ("resnet50", "resnet50_v1")
+    )
+    load_tensors(released, state, "state")
+    with pytest.raises(WeightsError) as caught:
+        load_tensors(papers, state, "state")
+    assert str(caught.value) == (
+        "state holds weights of another network, as torchvision builds it: stride_in=3x3 instead of 1x1. "
+        "Expected weights of resnet50_v1 as it is. Create resnet50, or set stride_in=3x3."
+    )
+    papers.load_state_dict(released.state_dict())
+    with torch.no_grad():
+        assert (released(x) - papers(x)).norm() > 0.01 * released(x).norm()
 
 
 @pytest.mark.slow

@@ -396,6 +396,6 @@ def test_timms_weights_are_refused_by_the_other_form() -> None:
     with pytest.raises(WeightsError) as caught:
         load_tensors(catalogue.spec("preresnet50").replace(**columns).build(3, 5), state, "file")
     assert str(caught.value) == (
-        "timm's weights for preresnet50, which normalises before its maximum pooling. Expected a network that "
-        "normalises after it, as timm's do. Create resnetv2_50, or set first=shared."
+        "file holds weights of another network, as timm builds it: first=shared instead of stem. Expected weights of "
+        "preresnet50 as it is. Set first=shared."
     )

@@ -11,7 +11,7 @@ import pytest
 
 from pixelwise import catalogue
 from pixelwise.errors import OutputError, UsageError, WeightsError
-from pixelwise.weights.download import download
+from pixelwise.weights.download import Fetched, download
 from pixelwise.weights.published import PUBLISHED, PublishedWeights, choose, published_weights
 
 CONTENT = bytes(range(256)) * 9000  # more than two chunks
@@ -22,6 +22,7 @@ class Server(ThreadingHTTPServer):
     breaks_at: int | None = None
     ranges: list[str]
     sends = CONTENT
+    tells_length = True
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,11 +42,16 @@ class Handler(BaseHTTPRequestHandler):
         self.server.ranges.append(asked)
         start = int(asked.removeprefix("bytes=").rstrip("-") or 0)
         if start >= len(self.server.sends):
-            self.send_error(416)
+            self.send_response(416)
+            if self.server.tells_length:
+                self.send_header("Content-Range", f"bytes */{len(self.server.sends)}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
             return
         body = self.server.sends[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        if self.server.tells_length:
+            self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: self.server.breaks_at])
 
@@ -71,7 +77,13 @@ def entry(server: Server, path: str = "/w.pth", sha256: str = DIGEST[:8]) -> Pub
 
 def fetch(what: PublishedWeights, folder: Path) -> tuple[Path, list[tuple[int, int]]]:
     seen: list[tuple[int, int]] = []
-    return download(what, folder, lambda done, total: seen.append((done, total))), seen
+    fetched = download(what, folder, lambda done, total: seen.append((done, total)))
+    assert fetched.doubt == ""
+    return fetched.path, seen
+
+
+def fetch_unknown(what: PublishedWeights, folder: Path) -> Fetched:
+    return download(what, folder, lambda done, total: None)
 
 
 def test_a_file_is_fetched_checked_and_not_fetched_again(server: Server, tmp_path: Path) -> None:
@@ -124,6 +136,53 @@ def test_the_digest_that_the_first_server_tells_counts(server: Server, tmp_path:
     server.sends = CONTENT[:-1] + b"x"
     with pytest.raises(WeightsError, match=f"begins with {DIGEST}"):
         fetch(moved, tmp_path / "wrong")
+
+
+NOTHING = "the publisher states no checksum"
+
+
+def test_without_a_checksum_the_length_counts_and_the_doubt_is_told(server: Server, tmp_path: Path) -> None:
+    unknown = entry(server, sha256="")
+    assert fetch_unknown(unknown, tmp_path) == Fetched(tmp_path / "w.pth", NOTHING)
+    assert fetch_unknown(unknown, tmp_path) == Fetched(tmp_path / "w.pth", NOTHING)  # it is there already
+    assert server.ranges == [""]
+    server.breaks_at = 1000
+    with pytest.raises(WeightsError, match=rf"broke off after 1000 of {len(CONTENT)} bytes"):
+        fetch_unknown(unknown, tmp_path / "cut")
+    server.breaks_at, server.tells_length = None, False
+    with pytest.raises(WeightsError, match="the server states neither its length nor a checksum"):
+        fetch_unknown(unknown, tmp_path / "silent")
+    assert fetch(entry(server), tmp_path / "known")[0].read_bytes() == CONTENT
+
+
+def test_without_a_checksum_an_earlier_part_has_to_be_as_long_as_the_file(server: Server, tmp_path: Path) -> None:
+    unknown, part = entry(server, sha256=""), tmp_path / "w.pth.part"
+    part.write_bytes(CONTENT)
+    assert fetch_unknown(unknown, tmp_path).doubt == NOTHING
+    for content, tells in ((CONTENT + b"more", True), (CONTENT, False)):
+        (tmp_path / "w.pth").unlink(missing_ok=True)
+        part.write_bytes(content)
+        server.tells_length = tells
+        with pytest.raises(WeightsError, match=rf"the {len(content)} bytes of an earlier attempt are not the whole fi"):
+            fetch_unknown(unknown, tmp_path)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checksum_that_the_server_should_tell_is_missed(server: Server, tmp_path: Path) -> None:
+    telling = replace(entry(server, sha256=""), server_tells=True)
+    assert fetch_unknown(telling, tmp_path).doubt == "the server told no checksum"
+    assert fetch_unknown(telling, tmp_path).doubt == (
+        "it was there already, and only the server knows its checksum; delete it to fetch and compare it"
+    )
+    moved = replace(entry(server, "/moved/w.pth", sha256=""), server_tells=True)
+    assert fetch_unknown(moved, tmp_path / "moved").doubt == ""
+
+
+def test_the_list_says_what_a_download_is_compared_with() -> None:
+    proofs = {known.publisher.split(" ")[0]: known.proof for known in PUBLISHED}
+    assert proofs["timm"] == "told by server"
+    assert proofs["facebookresearch/ConvNeXt"] == "not published"
+    assert choose("resnet50", None).proof == "0676ba61…"
 
 
 def test_refusals_and_absent_servers_are_said(server: Server, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Weights in, by name: what fits is loaded exactly, everything else is refused and leaves the network alone."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pixelwise import catalogue
 from pixelwise.errors import UsageError, WeightsError
 from pixelwise.specs import Network
 from pixelwise.storage.arrays import write_tensors
-from pixelwise.weights import LAYOUTS, load_tensors, load_weights
+from pixelwise.weights import LAYOUTS, check_file, digest, load_tensors, load_weights, plan_weights
 
 
 def cifar(num_classes: int = 10) -> Network:
@@ -47,10 +48,10 @@ def test_the_layout_of_published_cifar_weights(wrapped: bool, tmp_path: Path) ->
 
 def test_projections_of_torchvision_are_mapped() -> None:
     network = catalogue.create("resnet18", in_channels=3, num_classes=2)
-    torchvision, theirs = LAYOUTS["resnet"][0], torch.zeros(1)
+    torchvision = LAYOUTS["resnet"][0]
 
     def rename(name: str) -> str:
-        return next(iter(torchvision.rename(network, {name: theirs})))
+        return torchvision.names(network, [name], "w")[name]
 
     assert rename("layer2.0.downsample.0.weight") == "conv3_x.0.shortcut.conv.weight"
     assert rename("layer4.1.bn2.running_mean") == "conv5_x.1.residual.1.norm.running_mean"
@@ -111,14 +112,19 @@ def test_values_that_are_no_numbers_are_refused(bad: float) -> None:
     state = {name: tensor.clone() for name, tensor in cifar().state_dict().items()}
     state["stage2.0.residual.0.conv.weight"][3, 1, 0, 2] = bad
     assert refused(cifar(), state) == (
-        "w.pth: stage2.0.residual.0.conv.weight holds values that are no finite numbers. Expected finite "
-        "floating-point weights. Take an earlier checkpoint: the training that wrote this one had failed."
+        "w.pth: stage2.0.residual.0.conv.weight holds NaN or infinity. Expected finite weights. "
+        "Take an earlier checkpoint: the training that wrote this one had failed."
     )
 
 
-def test_whole_numbers_are_no_weights() -> None:
+def test_whole_and_complex_numbers_are_no_weights() -> None:
+    state = dict(cifar().state_dict())
+    state["fc.bias"] = state["fc.bias"].to(torch.complex64)
+    assert "fc.bias holds complex64. Expected real floating-point weights." in refused(cifar(), state)
     state = {name: tensor.to(torch.int64) for name, tensor in cifar().state_dict().items()}
-    assert "conv1.conv.weight holds values that are no finite numbers" in refused(cifar(), state)
+    assert refused(cifar(), state) == (
+        "w.pth: conv1.conv.weight holds int64. Expected real floating-point weights. Save them as float32."
+    )
 
 
 CONVERT = (
@@ -181,7 +187,7 @@ def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
         "text.pth": "was not written by PyTorch. Expected a file of weights. Take a fresh copy.",
         "empty.pt": "was not written by PyTorch. Expected a file of weights. Take a fresh copy.",
         "cut.safetensors": "is damaged: 1 bytes are too few for its header: truncated, or not safetensors.",
-        "none.safetensors": "is missing. Expected a safetensors file. Check the path.",
+        "none.safetensors": "cannot be read: No such file or directory. Expected a file of weights. Check the path.",
         "weights.h5": "is no file of weights by its name. Expected a name in .safetensors, .pth, .pt, .th.",
     }
     for name, message in expected.items():
@@ -211,7 +217,8 @@ def test_an_adapted_first_layer_answers_a_picture_of_equal_channels_as_before(ch
     first = cifar().eval()
     second = catalogue.create("resnet20_cifar", in_channels=channels, num_classes=10).eval()
     notes = load_tensors(second, first.state_dict(), "w", adapt="input")
-    assert notes == (f"The first layer's filters were brought from 3 to {channels} channels.",)
+    into = "1 channel" if channels == 1 else "4 channels"
+    assert notes == (f"The first layer's filters were brought from 3 to {into}.",)
     grey = torch.randn(2, 1, 32, 32)
     with torch.no_grad():
         expected, found = first(grey.expand(-1, 3, -1, -1)), second(grey.expand(-1, channels, -1, -1))
@@ -246,3 +253,122 @@ def test_an_adaptation_bridges_nothing_else() -> None:
     with pytest.raises(UsageError) as unknown:
         load_tensors(network, state, "w.pth", adapt=["heads"])
     assert str(unknown.value) == "adapt=heads. Expected head or input. Did you mean head?"
+
+
+def test_channels_and_classes_that_both_differ_say_what_to_do() -> None:
+    network = catalogue.create("resnet20_cifar", in_channels=1, num_classes=1)
+    assert refused(network, cifar().state_dict()) == (
+        "w.pth holds weights for pictures of 3 channels and for 10 classes. Expected 1 and 1, as the network has. "
+        "Create resnet20_cifar with in_channels=3 and num_classes=10, or have both adapted (--adapt head,input, in "
+        'Python adapt=["head", "input"]).'
+    )
+    with pytest.raises(WeightsError, match=r"holds weights for pictures of 3 channels\. Expected 1, as"):
+        load_tensors(network, cifar().state_dict(), "w.pth", adapt="head")
+    with pytest.raises(WeightsError, match=r"holds weights for 10 classes\. Expected 1, as"):
+        load_tensors(network, cifar().state_dict(), "w.pth", adapt="input")
+
+
+# Files that are not what they seem
+
+
+def test_suffixes_are_read_in_any_case_and_another_format_is_recognised(tmp_path: Path) -> None:
+    torch.save(cifar().state_dict(), tmp_path / "W.PTH")
+    load_weights(cifar(), tmp_path / "W.PTH")
+    torch.save(cifar().state_dict(), tmp_path / "a.safetensors")
+    write_tensors(tmp_path / "b.pth", cifar().state_dict(), {})
+    (tmp_path / "folder").mkdir()
+    expected = {
+        "a.safetensors": "was written by PyTorch, not as safetensors. Rename it to a.pth.",
+        "b.pth": "is a safetensors file, not PyTorch's. Rename it to b.safetensors.",
+        "folder": "is a folder without weights. Expected a file of weights, or a run that has finished an epoch. Check "
+        "the path.",
+    }
+    for name, message in expected.items():
+        with pytest.raises(WeightsError) as caught:
+            check_file(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name} {message}"
+
+
+@pytest.mark.parametrize(
+    ("content", "came"),
+    [
+        ({3: torch.zeros(1)}, "3 is no name of a tensor. Expected tensors by name. "),
+        (
+            {"net": {"a": torch.zeros(1)}},
+            'net is no tensor. Expected tensors by name, or a table of them under "state_dict" or "model". ',
+        ),
+    ],
+)
+def test_tables_of_other_forms_are_refused(content: object, came: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(WeightsError) as caught:
+        load_weights(cifar(), tmp_path / "w.pth")
+    assert str(caught.value) == f"{tmp_path / 'w.pth'}: {came}{CONVERT}"
+
+
+@pytest.mark.parametrize(
+    ("tensor", "form"),
+    [
+        (torch.eye(3).to_sparse(), "sparse"),
+        (torch.empty(3, device="meta"), "on the meta device"),
+    ],
+    ids=["sparse", "meta"],
+)
+def test_tensors_without_plain_values_are_refused(tensor: Tensor, form: str) -> None:
+    assert refused(cifar(), {**cifar().state_dict(), "fc.bias": tensor}) == (
+        f"w.pth: fc.bias is {form}. Expected plain tensors with values. Save them in that form."
+    )
+
+
+def test_running_out_of_memory_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(cifar().state_dict(), tmp_path / "w.pth")
+    for fault, caught_as in ((MemoryError(), MemoryError), (OSError("disk fault"), WeightsError)):
+
+        def fail(*_: object, fault: Exception = fault, **__: object) -> None:
+            raise fault
+
+        monkeypatch.setattr(torch, "load", fail)
+        with pytest.raises(caught_as) as caught:
+            load_weights(cifar(), tmp_path / "w.pth")
+        assert "damaged" not in str(caught.value)
+
+
+def test_two_names_for_one_tensor_are_refused() -> None:
+    state = as_akamaster(cifar())
+    state["linear.weight"] = state["module.linear.weight"]
+    assert refused(cifar(), state) == (
+        "w.pth: module.linear.weight and linear.weight are the same tensor, fc.weight. Expected each tensor once. "
+        "Save the network's state_dict() once more, under its own names alone."
+    )
+
+
+def test_differences_show_the_names_that_the_file_has() -> None:
+    state = as_akamaster(cifar())
+    state["module.layer1.0.bn1.weight"] = torch.zeros(17)
+    state["module.layer1.9.bn1.weight"] = torch.zeros(16)
+    assert refused(cifar(), state).startswith(
+        "w.pth does not fit resnet20_cifar: stage1.0.residual.0.norm.weight (module.layer1.0.bn1.weight in the file) is"
+        " (17,), not (16,); stage1.9.residual.0.norm.weight (module.layer1.9.bn1.weight in the file) is not in the "
+    )
+
+
+def test_what_is_no_path_is_refused() -> None:
+    for value in (3, {}, b"w.pth"):
+        with pytest.raises(UsageError) as caught:
+            catalogue.create("lenet5", in_channels=1, num_classes=10, weights=value)  # type: ignore[arg-type] # the fault
+        assert str(caught.value) == (f"weights={value!r}. Expected a path, as text or pathlib.Path. Give the path.")
+
+
+def test_planning_needs_no_values_of_the_network_and_leaves_it_alone(tmp_path: Path) -> None:
+    first, path = cifar(), tmp_path / "w.th"
+    torch.save(as_akamaster(first), path)
+    with torch.device("meta"):
+        skeleton = catalogue.create("resnet20_cifar", in_channels=1, num_classes=4)
+    planned = plan_weights(skeleton, path, adapt=["head", "input"])
+    assert len(planned.notes) == 2
+    assert planned.pretraining is None
+    assert not any(name.startswith("fc.") for name in planned.tensors)
+    assert all(tensor.is_meta for tensor in skeleton.state_dict().values())
+    assert digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(WeightsError, match=r"none\.th cannot be read: No such file or directory\. Check the path\."):
+        digest(tmp_path / "none.th")

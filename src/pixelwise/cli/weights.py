@@ -22,14 +22,15 @@ def weights(
         Path | None, typer.Option(metavar="FOLDER", help="Fetch the network's weights into this folder.")
     ] = None,
     publisher: Annotated[
-        str | None, typer.Option(help="Which entry to fetch, as the list names it; by default the first.")
+        str | None,
+        typer.Option(help="Whose weights to list or to fetch, as the list names it; by default the first is fetched."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """List where the published weights of a network lie, with licence and checksum, and fetch them on request."""
     from pixelwise import catalogue
-    from pixelwise.weights.published import PUBLISHED, choose, published_weights
+    from pixelwise.weights.published import PUBLISHED, choose, of_publisher, published_weights
 
     name = None if net is None else catalogue.spec(net).name
     if download is not None:
@@ -38,11 +39,11 @@ def weights(
                 "--download without a network", expected="one", do="For example pixelwise weights resnet50"
             )
         _fetch(choose(name, publisher), name, download, quiet=quiet)
-    elif name is None:
-        _list(PUBLISHED, as_json=as_json)
-    else:
-        choose(name, publisher)  # refuses a network of which there are none, and a publisher who has none
-        _list(published_weights(name), as_json=as_json)
+        return
+    if name is not None:
+        choose(name, publisher)  # refuses a network of which there are none
+    entries = PUBLISHED if name is None else published_weights(name)
+    _list(entries if publisher is None else of_publisher(entries, publisher), as_json=as_json)
 
 
 def _fetch(entry: "PublishedWeights", network: str, folder: Path, *, quiet: bool) -> None:
@@ -50,10 +51,12 @@ def _fetch(entry: "PublishedWeights", network: str, folder: Path, *, quiet: bool
     from pixelwise.weights.download import download
 
     with progress_bar(f"fetching {entry.file_name}, MiB", quiet=quiet) as progress:
-        path = download(entry, folder, lambda done, total: progress(done >> 20, total >> 20))
+        fetched = download(entry, folder, lambda done, total: progress(done >> 20, total >> 20))
+    if fetched.doubt:
+        typer.echo(f"{fetched.path} is not verified: {fetched.doubt}", err=True)
     if not quiet:
-        typer.echo(f"{path} ({entry.publisher}, {entry.licence})")
-        typer.echo(f"next: pixelwise train DATA --net {network} --weights {path}")
+        typer.echo(f"{fetched.path} ({entry.publisher}, {entry.licence})")
+        typer.echo(f"next: pixelwise train DATA --net {network} --weights {fetched.path}")
 
 
 def _list(entries: "Sequence[PublishedWeights]", *, as_json: bool) -> None:
@@ -69,17 +72,11 @@ def _list(entries: "Sequence[PublishedWeights]", *, as_json: bool) -> None:
             (
                 entry.network, entry.publisher, entry.trained_on, _number(entry.top1), _number(entry.top5),
                 "" if entry.size_mib is None else str(entry.size_mib), entry.licence,
-                _digest(entry), entry.url,
+                entry.proof, entry.url,
             )
             for entry in entries
         ],
     )  # fmt: skip
-
-
-def _digest(entry: "PublishedWeights") -> str:
-    if entry.sha256:
-        return f"{entry.sha256[:8]}…"
-    return "told by server" if "huggingface" in entry.url else "not published"
 
 
 def _number(value: float | None) -> str:

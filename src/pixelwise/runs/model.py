@@ -24,6 +24,7 @@ from pixelwise.runs.device import choose_device
 from pixelwise.specs import Network, Spec
 from pixelwise.storage.arrays import read_tensors, write_tensors
 from pixelwise.storage.atomic import make_folder, output_error, write_json
+from pixelwise.storage.paths import as_path
 from pixelwise.tasks import Task, task_from_json
 
 FORMAT = 1
@@ -112,13 +113,14 @@ def load_model(folder: Path | str, device: str = "cpu") -> Model:
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
 
     Raises:
+        UsageError: ``folder`` is no path.
         RunError: no model there, or its record is damaged, incomplete or of a newer format.
         WeightsError: the weights are missing, damaged, tampered with, of another network or without preprocessing.
         DeviceError: the device is not there.
 
     """
     target = choose_device(device)
-    place = find_model(Path(folder))
+    place = find_model(as_path(folder, "folder"))
     path = place / RECORD_FILE
     record, tensors = _read_weights(place / WEIGHTS_FILE, _read_record(path))
     spec = _part(path, "spec", spec_from_json, record.spec)
@@ -134,6 +136,18 @@ def load_model(folder: Path | str, device: str = "cpu") -> Model:
     network.load_state_dict(tensors, strict=True)
     network.to(target).eval()
     return Model(network=network, spec=spec, task=task, preprocess=preprocess, card=record.card)
+
+
+def read_preprocess(folder: Path) -> tuple[Preprocess, dict[str, Any]]:
+    """Return a model's preprocessing and its card, having proved that they belong to its weights; see load_model.
+
+    Raises:
+        RunError, WeightsError: as :func:`load_model`.
+
+    """
+    path = find_model(folder) / RECORD_FILE
+    record, _ = _read_weights(path.with_name(WEIGHTS_FILE), _read_record(path))
+    return _part(path, "preprocess", Preprocess.from_json, record.preprocess), record.card
 
 
 def find_model(path: Path) -> Path:

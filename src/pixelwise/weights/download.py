@@ -1,14 +1,15 @@
 """Fetch a file of published weights, and prove that it is the file that was meant.
 
-A broken connection or Ctrl-C leaves ``NAME.part``, from which the next attempt goes on. Only a file whose digest is
-right gets its name.
+A broken connection or Ctrl-C leaves ``NAME.part``, from which the next attempt goes on. A file whose digest is wrong
+never gets its name. Where neither the table nor the server knows the digest, the length has to be the one that the
+server states, and the caller is told that nothing else was compared.
 """
 
-import hashlib
 import os
 import re
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.error import HTTPError, URLError
 
 from pixelwise.errors import WeightsError
 from pixelwise.storage.atomic import make_folder, output_error
+from pixelwise.weights.digest import digest
 from pixelwise.weights.published import PublishedWeights
 
 Progress = Callable[[int, int], None]
@@ -25,10 +27,20 @@ _CHUNK_BYTES: Final = 1 << 20
 _TIMEOUT_SECONDS: Final = 30.0
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_NO_CHECKSUM: Final = "the publisher states no checksum"
 
 
-def download(entry: PublishedWeights, folder: Path, progress: Progress) -> Path:
-    """Return the path of the file in ``folder``, fetched unless it is already there.
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file of published weights on disk."""
+
+    path: Path
+    doubt: str
+    """Why nobody can say that it is the file that was published; empty where its digest is right."""
+
+
+def download(entry: PublishedWeights, folder: Path, progress: Progress) -> Fetched:
+    """Return the file in ``folder``, fetched unless it is already there.
 
     Args:
         entry: what to fetch.
@@ -45,7 +57,8 @@ def download(entry: PublishedWeights, folder: Path, progress: Progress) -> Path:
     try:
         if target.exists():
             _check(target, entry, entry.sha256)
-            return target
+            again = "it was there already, and only the server knows its checksum; delete it to fetch and compare it"
+            return Fetched(target, "" if entry.sha256 else again if entry.server_tells else _NO_CHECKSUM)
         told = _fetch(entry, part, progress)
         _check(part, entry, entry.sha256 or told)
         part.replace(target)
@@ -57,7 +70,9 @@ def download(entry: PublishedWeights, folder: Path, progress: Progress) -> Path:
         ) from None
     except OSError as error:
         raise output_error(target, error) from error
-    return target
+    if entry.sha256 or told:
+        return Fetched(target, "")
+    return Fetched(target, "the server told no checksum" if entry.server_tells else _NO_CHECKSUM)
 
 
 def _fetch(entry: PublishedWeights, part: Path, progress: Progress) -> str:
@@ -71,11 +86,17 @@ def _fetch(entry: PublishedWeights, part: Path, progress: Progress) -> str:
         if error.code != _RANGE_NOT_SATISFIABLE:
             raise
         error.close()
+        if not (entry.sha256 or watch.digest) and _whole_length(error.headers) != start:
+            part.unlink()
+            raise ConnectionError(f"the {start} bytes of an earlier attempt are not the whole file") from None
         return watch.digest  # the part is already whole
     with response:
         goes_on = response.status == _PARTIAL_CONTENT
         done = start if goes_on else 0
-        total = done + int(response.headers.get("Content-Length") or 0)
+        length, told = response.headers.get("Content-Length"), watch.digest or _told(response.headers)
+        if length is None and not (entry.sha256 or told):
+            raise ConnectionError("the server states neither its length nor a checksum")
+        total = done + int(length or 0)
         with part.open("ab" if goes_on else "wb") as file:
             while chunk := response.read(_CHUNK_BYTES):
                 file.write(chunk)
@@ -85,7 +106,7 @@ def _fetch(entry: PublishedWeights, part: Path, progress: Progress) -> str:
             os.fsync(file.fileno())
         if done < total:
             raise ConnectionError(f"it broke off after {done} of {total} bytes")
-        return watch.digest or _told(response.headers)
+        return told
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -105,17 +126,22 @@ def _told(headers: Message) -> str:
     return found[0] if found else ""
 
 
-def _check(path: Path, entry: PublishedWeights, digest: str) -> None:
+def _whole_length(headers: Message) -> int | None:
+    """Return how long the server says that the file is, in its answer to a request for what lies behind the end."""
+    found = re.fullmatch(r"bytes \*/(\d+)", headers.get("Content-Range", ""))
+    return int(found[1]) if found else None
+
+
+def _check(path: Path, entry: PublishedWeights, expected: str) -> None:
     """Refuse a file with another digest; a wrong download is taken away, so that the next attempt starts anew."""
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found.startswith(digest):
+    found = digest(path) if expected else ""
+    if found.startswith(expected):
         return
     if path.suffix == ".part":
         path.unlink()
     raise WeightsError(
         f"{path} is not the file that {entry.publisher} published: its SHA-256 is {found}",
-        expected=f"one that begins with {digest}",
+        expected=f"one that begins with {expected}",
         do="Fetch it again; if it happens twice, do not use it",
     )
 

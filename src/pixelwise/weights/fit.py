@@ -7,6 +7,7 @@ layers for other classes, be they as many or not, as the network's own initialis
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from torch import Tensor, nn
@@ -31,6 +32,30 @@ class Fitted:
     """Whether the first layer is that of the file."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A file's tensors without the auxiliary heads that the network lacks."""
+
+    theirs: dict[str, Tensor]
+    wanted: set[str]
+    """The network's names that the file has to fill."""
+    notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Differences:
+    """Where a file and a network differ."""
+
+    channels: int | None
+    """What the file's first layer takes, where it differs in nothing else."""
+    classes: int | None
+    """How many the file's heads tell apart, where these differ."""
+    others: bool
+    """Whether there are further differences."""
+    words: list[str]
+    """All of them, in the network's order."""
+
+
 def parse_adaptations(names: Collection[str]) -> frozenset[Adaptation]:
     """Return the adaptations of these names; one name may stand for itself.
 
@@ -47,28 +72,42 @@ def parse_adaptations(names: Collection[str]) -> frozenset[Adaptation]:
     return frozenset(name for name in ADAPTATIONS if name in names)
 
 
-def fit(network: Network, theirs: Mapping[str, Tensor], source: str, adapt: frozenset[Adaptation]) -> Fitted:
+def fit(
+    network: Network,
+    theirs: Mapping[str, Tensor],
+    source: str,
+    adapt: frozenset[Adaptation],
+    origins: Mapping[str, str] = MappingProxyType({}),
+) -> Fitted:
     """Return the tensors that go into the network.
+
+    Args:
+        network: may lie on the meta device, since only names and shapes are compared.
+        theirs: tensors under our names.
+        source: what to call them in messages.
+        adapt: the differences to bridge.
+        origins: the names that they had before, where they had others.
 
     Raises:
         WeightsError: names or shapes differ, with the first differences.
 
     """
-    own, notes = network.state_dict(), list[str]()
-    theirs, kept = _settle_auxiliary(network, own, dict(theirs), notes)
-    first = _first_layer(network)
-    channels = _channels(own, theirs, first)
+    own, first = network.state_dict(), _first_layer(network)
+    settled = _settle_auxiliary(network, own, theirs)
+    tensors, notes, channels = settled.theirs, settled.notes, _channels(own, theirs, first)
     if channels is not None and "input" in adapt:
-        theirs[first] = adapt_filters(theirs[first], own[first].shape[1])
-        notes.append(f"The first layer's filters were brought from {channels} to {own[first].shape[1]} channels.")
+        tensors[first] = adapt_filters(tensors[first], own[first].shape[1])
+        into = _count(own[first].shape[1], "channel", "channels")
+        notes.append(f"The first layer's filters were brought from {channels} to {into}.")
     if "head" in adapt:
-        classes = _classes(network, own, theirs)
-        theirs = {name: tensor for name, tensor in theirs.items() if not _belongs(name, network.heads)}
-        theirs |= {name: own[name] for name in kept if _belongs(name, network.heads)}
-        instead = "" if classes is None else f" instead of {classes}"
-        notes.append(f"Fresh weights for {network.num_classes}{instead} classes: {', '.join(network.heads)}.")
-    _check(network, own, {name: own[name] for name in kept}, theirs, source)
-    return Fitted(theirs, tuple(notes), keeps_input=channels is None)
+        classes = _classes(network, own, tensors)
+        tensors = {name: tensor for name, tensor in tensors.items() if not _belongs(name, network.heads)}
+        settled.wanted.difference_update([name for name in own if _belongs(name, network.heads)])
+        instead = "" if classes is None else f"{network.num_classes} instead of "
+        count = _count(network.num_classes if classes is None else classes, "class", "classes")
+        notes.append(f"Fresh weights for {instead}{count}: {', '.join(network.heads)}.")
+    _check(network, _compare(network, own, settled.wanted, tensors, origins), source)
+    return Fitted(tensors, tuple(notes), keeps_input=channels is None)
 
 
 def adapt_filters(filters: Tensor, channels: int) -> Tensor:
@@ -81,21 +120,20 @@ def adapt_filters(filters: Tensor, channels: int) -> Tensor:
     return mean.repeat(1, channels, *[1] * (filters.ndim - 2))
 
 
-def _settle_auxiliary(
-    network: Network, own: Mapping[str, Tensor], theirs: dict[str, Tensor], notes: list[str]
-) -> tuple[dict[str, Tensor], list[str]]:
-    """Leave out auxiliary heads that the network or the file lacks; return the file's tensors and the names to fill."""
+def _settle_auxiliary(network: Network, own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> _Settled:
+    """Leave out auxiliary heads that the network or the file lacks."""
+    settled = _Settled(dict(theirs), set(own), [])
     names = {name.split(".")[0] for name in {**own, **theirs}}
-    kept = list(own)
     for head in sorted(names.intersection(network.auxiliary_heads)):
-        in_file, in_network = (any(_belongs(name, (head,)) for name in table) for table in (theirs, own))
+        in_file, in_network = ([name for name in table if _belongs(name, (head,))] for table in (theirs, own))
         if in_file and not in_network:
-            theirs = {name: tensor for name, tensor in theirs.items() if not _belongs(name, (head,))}
-            notes.append(f"The file's auxiliary head {head} was left out.")
+            for name in in_file:
+                del settled.theirs[name]
+            settled.notes.append(f"The file's auxiliary head {head} was left out.")
         if in_network and not in_file:
-            kept = [name for name in kept if not _belongs(name, (head,))]
-            notes.append(f"The file has no auxiliary head {head}: its weights are fresh.")
-    return theirs, kept
+            settled.wanted.difference_update(in_network)
+            settled.notes.append(f"The file has no auxiliary head {head}: its weights are fresh.")
+    return settled
 
 
 def _first_layer(network: Network) -> str:
@@ -115,54 +153,79 @@ def _channels(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], first: st
 
 
 def _classes(network: Network, own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> int | None:
-    """Return the file's number of classes, where the heads alone differ."""
-    unequal = [name for name in own if name in theirs and own[name].shape != theirs[name].shape]
-    if not unequal or not all(_belongs(name, network.heads) for name in unequal):
-        return None
-    return theirs[unequal[-1]].shape[0]
+    """Return how many classes the file's heads tell apart, where that is not as many as the network's."""
+    for name in reversed(list(own)):
+        if name in theirs and _belongs(name, network.heads) and theirs[name].shape[:1] != own[name].shape[:1]:
+            return theirs[name].shape[0] if theirs[name].ndim else None
+    return None
 
 
 def _belongs(name: str, modules: tuple[str, ...]) -> bool:
     return any(name.startswith(f"{module}.") for module in modules)
 
 
-def _check(
+def _compare(
     network: Network,
     own: Mapping[str, Tensor],
-    wanted: Mapping[str, Tensor],
+    wanted: Collection[str],
     theirs: Mapping[str, Tensor],
-    source: str,
-) -> None:
+    origins: Mapping[str, str],
+) -> _Differences:
+    def called(name: str) -> str:
+        return f"{name} ({origins[name]} in the file)" if origins.get(name, name) != name else name
+
     missing = {name for name in wanted if name not in theirs and not name.endswith(COUNTER)}
     unequal = {name for name in own if name in theirs and own[name].shape != theirs[name].shape}
     strangers = [name for name in theirs if name not in own]
-    only_shapes_differ = not missing and not strangers
-    classes, channels = _classes(network, own, theirs), _channels(own, theirs, _first_layer(network))
-    if classes is not None and only_shapes_differ:
-        raise WeightsError(
-            f"{source} holds weights for {classes} classes",
-            expected=f"{network.num_classes}, as the network has",
-            do=f"Create {network.spec.name} with num_classes={classes}, or ask for a fresh head "
-            '(--adapt head, in Python adapt=["head"])',
-        )
-    if channels is not None and only_shapes_differ and len(unequal) == 1:
-        raise WeightsError(
-            f"{source} holds weights for pictures of {channels} channels",
-            expected=f"{network.in_channels}, as the network has",
-            do=f"Create {network.spec.name} with in_channels={channels}, or have the first layer adapted "
-            '(--adapt input, in Python adapt=["input"])',
-        )
-    differences = [
+    first = _first_layer(network)
+    channels, classes = _channels(own, theirs, first), _classes(network, own, theirs)
+    explained = {name for name in unequal if classes is not None and _belongs(name, network.heads)}
+    if channels is not None:
+        explained.add(first)
+    words = [
         f"{name} is missing"
         if name in missing
-        else f"{name} is {tuple(theirs[name].shape)}, not {tuple(own[name].shape)}"
+        else f"{called(name)} is {tuple(theirs[name].shape)}, not {tuple(own[name].shape)}"
         for name in own
         if name in missing or name in unequal
-    ] + [f"{name} is not in the network" for name in strangers]
-    if differences:
-        more = f", and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+    ]
+    words += [f"{called(name)} is not in the network" for name in strangers]
+    return _Differences(channels, classes, others=bool(missing or strangers or unequal - explained), words=words)
+
+
+def _check(network: Network, found: _Differences, source: str) -> None:
+    if found.others:
+        more = f", and {len(found.words) - _SHOWN} more" if len(found.words) > _SHOWN else ""
         raise WeightsError(
-            f"{source} does not fit {network.spec.name}: {'; '.join(differences[:_SHOWN])}{more}",
-            expected=f"the {len(own)} tensors of {network.spec.name} for {network.in_channels} channels",
+            f"{source} does not fit {network.spec.name}: {'; '.join(found.words[:_SHOWN])}{more}",
+            expected=f"the {len(network.state_dict())} tensors of {network.spec.name} for "
+            + _count(network.in_channels, "channel", "channels"),
             do="Create the network that the weights belong to",
         )
+    name = network.spec.name
+    if found.channels is not None and found.classes is not None:
+        raise WeightsError(
+            f"{source} holds weights for pictures of {_count(found.channels, 'channel', 'channels')} and for "
+            + _count(found.classes, "class", "classes"),
+            expected=f"{network.in_channels} and {network.num_classes}, as the network has",
+            do=f"Create {name} with in_channels={found.channels} and num_classes={found.classes}, or have both adapted "
+            '(--adapt head,input, in Python adapt=["head", "input"])',
+        )
+    if found.classes is not None:
+        raise WeightsError(
+            f"{source} holds weights for {_count(found.classes, 'class', 'classes')}",
+            expected=f"{network.num_classes}, as the network has",
+            do=f"Create {name} with num_classes={found.classes}, or ask for a fresh head "
+            '(--adapt head, in Python adapt=["head"])',
+        )
+    if found.channels is not None:
+        raise WeightsError(
+            f"{source} holds weights for pictures of {_count(found.channels, 'channel', 'channels')}",
+            expected=f"{network.in_channels}, as the network has",
+            do=f"Create {name} with in_channels={found.channels}, or have the first layer adapted "
+            '(--adapt input, in Python adapt=["input"])',
+        )
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -2,28 +2,62 @@
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from pixelwise.errors import WeightsError
-from pixelwise.specs import Network
-from pixelwise.weights.files import read_weights
+from pixelwise.specs import Network, Pretraining
+from pixelwise.weights.files import check_file, read_weights
 from pixelwise.weights.fit import COUNTER, fit, parse_adaptations
 from pixelwise.weights.layout import Layout
+from pixelwise.weights.record import check_record
 from pixelwise.weights.table import LAYOUTS
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedWeights:
+    """Tensors that were proved to fit a network."""
+
+    tensors: Mapping[str, Tensor]
+    """What the file gives, under the network's names; what is to stay as the network drew it is not among them."""
+    notes: tuple[str, ...]
+    """Sentences that say what was adapted, left out or stays fresh; none where everything comes from the file."""
+    pretraining: Pretraining | None
+    """Which pictures the weights expect, where that is known and the first layer is the file's."""
+
+
 def load_weights(network: Network, path: Path, *, adapt: Collection[str] = ()) -> tuple[str, ...]:
-    """Read a file of weights into ``network``. See :func:`load_tensors`.
+    """Read a file of weights into ``network``. See :func:`plan_weights` and :func:`load_tensors`.
 
     Raises:
         WeightsError: the file is missing, damaged, unsafe, holds NaN or infinity, or does not fit the network.
         UsageError: an unknown adaptation.
 
     """
-    return load_tensors(network, read_weights(path), str(path), adapt=adapt)
+    return _put(network, plan_weights(network, path, adapt=adapt))
+
+
+def plan_weights(network: Network, path: Path, *, adapt: Collection[str] = ()) -> PlannedWeights:
+    """Read a file of weights and prove that it fits a network, which stays as it is.
+
+    Args:
+        network: what they are for; it may lie on the meta device.
+        path: a file of weights, or a run or a model folder. Where a ``model.json`` stands beside the file, its network
+            must be the same in every column that changes an answer.
+        adapt: which differences to bridge; see :func:`load_tensors`.
+
+    Raises:
+        WeightsError: the file is missing, damaged, unsafe, holds NaN or infinity, or does not fit the network.
+        UsageError: an unknown adaptation.
+
+    """
+    parse_adaptations(adapt)  # before a large file is read
+    file = check_file(path)
+    check_record(file, network.spec)
+    return plan_tensors(network, read_weights(file), str(path), adapt=adapt)
 
 
 def load_tensors(
@@ -49,20 +83,57 @@ def load_tensors(
         UsageError: an unknown adaptation.
 
     """
+    return _put(network, plan_tensors(network, tensors, source, adapt=adapt))
+
+
+def plan_tensors(
+    network: Network, tensors: Mapping[str, Tensor], source: str, *, adapt: Collection[str] = ()
+) -> PlannedWeights:
+    """Prove that named tensors fit a network, which stays as it is. See :func:`load_tensors`."""
     wanted = parse_adaptations(adapt)
+    _check_forms(tensors, source)
     layout = _layout(network, tensors)
-    renamed = dict(tensors) if layout is None else layout.rename(network, dict(tensors))
-    fitted = fit(network, renamed, source, wanted)
+    if layout is None:
+        fitted = fit(network, tensors, source, wanted)
+    else:
+        layout.check_spec(network.spec, source)
+        names = layout.names(network, tensors, source)
+        renamed = layout.rename(names, tensors)
+        fitted = fit(network, renamed, source, wanted, {ours: theirs for theirs, ours in names.items()})
     for name, tensor in fitted.tensors.items():
-        if not (tensor.is_floating_point() or name.endswith(COUNTER)) or not torch.isfinite(tensor).all():
+        _check_values(name, tensor, source)
+    pretraining = layout.pretraining if layout and fitted.keeps_input else None
+    return PlannedWeights(fitted.tensors, fitted.notes, pretraining)
+
+
+def _put(network: Network, planned: PlannedWeights) -> tuple[str, ...]:
+    network.load_state_dict({**network.state_dict(), **planned.tensors})
+    network.pretraining = planned.pretraining
+    return planned.notes
+
+
+def _check_forms(tensors: Mapping[str, Tensor], source: str) -> None:
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta:
+            form = "on the meta device" if tensor.is_meta else "sparse"
             raise WeightsError(
-                f"{source}: {name} holds values that are no finite numbers",
-                expected="finite floating-point weights",
-                do="Take an earlier checkpoint: the training that wrote this one had failed",
+                f"{source}: {name} is {form}", expected="plain tensors with values", do="Save them in that form"
             )
-    network.load_state_dict({**network.state_dict(), **fitted.tensors})
-    network.pretraining = layout.pretraining if layout and fitted.keeps_input else None
-    return fitted.notes
+
+
+def _check_values(name: str, tensor: Tensor, source: str) -> None:
+    if not (tensor.is_floating_point() or name.endswith(COUNTER)):
+        raise WeightsError(
+            f"{source}: {name} holds {str(tensor.dtype).removeprefix('torch.')}",
+            expected="real floating-point weights",
+            do="Save them as float32",
+        )
+    if not torch.isfinite(tensor).all():
+        raise WeightsError(
+            f"{source}: {name} holds NaN or infinity",
+            expected="finite weights",
+            do="Take an earlier checkpoint: the training that wrote this one had failed",
+        )
 
 
 def _layout(network: Network, tensors: Mapping[str, Tensor]) -> Layout | None:

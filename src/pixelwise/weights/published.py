@@ -3,10 +3,11 @@
 The digests are what the publishers tell of them: torchvision puts the first eight digits of the SHA-256 into the file's
 name, and pretrained-models.pytorch the first nine. Hugging Face tells the whole digest when a file is asked for (header
 ``X-Linked-ETag``), so that those entries need none; where an address names a version, the digest is that file's. Where
-neither is so (Facebook's ConvNeXt), only the length is checked, and the list says so. Accuracies are the publishers',
-on ILSVRC-2012 val with a centre crop unless ``trained_on`` says otherwise.
+neither is so (Facebook's ConvNeXt), only the length is checked, and list and download say so. Accuracies are the
+publishers', on ILSVRC-2012 val with a centre crop unless ``trained_on`` says otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,7 +30,8 @@ class PublishedWeights:
         network: the catalogue's name of the network that it fits.
         publisher: who published it, and which version.
         url: where it lies.
-        sha256: the digest, or its first digits; empty where only the server tells it.
+        sha256: the digest, or its first digits; empty where it is not known beforehand.
+        server_tells: whether the server tells the digest with the file.
         size_mib: about how large the file is, in MiB; None where it is not known.
         licence: as the publisher states it. Weights may be bound by their training data's terms as well.
         trained_on: the data set.
@@ -42,10 +44,18 @@ class PublishedWeights:
     url: str
     sha256: str
     licence: str
+    server_tells: bool = False
     size_mib: int | None = None
     trained_on: str = IMAGENET
     top1: float | None = None
     top5: float | None = None
+
+    @property
+    def proof(self) -> str:
+        """What a download is compared with, in a few words."""
+        if self.sha256:
+            return f"{self.sha256[:8]}…"
+        return "told by server" if self.server_tells else "not published"
 
     @property
     def file_name(self) -> str:
@@ -75,6 +85,7 @@ def _timm(network: str, tag: str, licence: str = "Apache-2.0") -> PublishedWeigh
         publisher=f"timm {tag}",
         url=f"{_TIMM}/{tag}/resolve/main/model.safetensors",
         sha256="",
+        server_tells=True,
         licence=licence,
     )
 
@@ -201,10 +212,18 @@ def choose(network: str, publisher: str | None) -> PublishedWeights:
             expected="a network with published weights",
             do="`pixelwise weights` lists all of them",
         )
-    if publisher is None:
-        return entries[0]
-    for entry in entries:
-        if entry.publisher == publisher:
-            return entry
-    names = [entry.publisher for entry in entries]
-    raise UsageError(f"--publisher {publisher!r}", expected=", ".join(names), do=suggest(publisher, names))
+    return entries[0] if publisher is None else of_publisher(entries, publisher)[0]
+
+
+def of_publisher(entries: Sequence[PublishedWeights], publisher: str) -> tuple[PublishedWeights, ...]:
+    """Return the entries of one publisher.
+
+    Raises:
+        UsageError: there is none.
+
+    """
+    found = tuple(entry for entry in entries if entry.publisher == publisher)
+    if not found:
+        names = list(dict.fromkeys(entry.publisher for entry in entries))
+        raise UsageError(f"--publisher {publisher!r}", expected=", ".join(names), do=suggest(publisher, names))
+    return found

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixelwise.storage.atomic import make_folder
+from pixelwise.storage.paths import as_path
 
 FASHION_CLASSES = (
     "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -41,8 +42,9 @@ def nuclei() -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     return image, labels
 
 
-def write_fashion(out: Path, *, train: int = 8000, test: int = 2000) -> Path:
+def write_fashion(out: Path | str, *, train: int = 8000, test: int = 2000) -> Path:
     """Write Fashion-MNIST as class folders, ``out/train/CLASS/00017.png`` and ``out/test/...``; return ``out``."""
+    out = as_path(out, "out")
     for split, count in (("train", train), ("test", test)):
         images, labels = fashion(split)
         for name in FASHION_CLASSES:
@@ -52,13 +54,14 @@ def write_fashion(out: Path, *, train: int = 8000, test: int = 2000) -> Path:
     return out
 
 
-def write_nuclei(out: Path) -> Path:
+def write_nuclei(out: Path | str) -> Path:
     """Write the nuclei as 16-bit tiles of 128 x 128 with 0/255 masks; return ``out``.
 
     ``out/images/{train,val,test}/rRcC.png``, ``out/masks/...`` with the same names, and the class table. The right
     quarter of the picture is the test set and the bottom quarter of the rest the validation set, so that held-out tiles
     are not scattered between training tiles.
     """
+    out = as_path(out, "out")
     image, labels = nuclei()
     masks = np.where(labels > 0, 255, 0).astype(np.uint8)
     per_side = image.shape[0] // TILE_PX

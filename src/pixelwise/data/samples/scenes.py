@@ -8,12 +8,13 @@ from PIL import Image
 
 from pixelwise.data.samples import FASHION_CLASSES, fashion
 from pixelwise.storage.atomic import make_folder
+from pixelwise.storage.paths import as_path
 
 PIECE_PX = 28
 
 
 def write_scattered(
-    out: Path, *, train: int = 2000, test: int = 500, side_px: int = 56, num_classes: int = 10, seed: int = 0
+    out: Path | str, *, train: int = 2000, test: int = 500, side_px: int = 56, num_classes: int = 10, seed: int = 0
 ) -> Path:
     """Write pictures of one piece of clothing somewhere, and ``boxes.csv`` with class and box of each; return ``out``.
 
@@ -29,7 +30,7 @@ def write_scattered(
         seed: of the places.
 
     """
-    rng = np.random.default_rng(seed)
+    out, rng = as_path(out, "out"), np.random.default_rng(seed)
     make_folder(out / "pictures")
     rows: list[list[object]] = [["path", "label", "x_min", "y_min", "x_max", "y_max", "split"]]
     for split, count in (("train", train), ("test", test)):
@@ -49,7 +50,9 @@ def write_scattered(
     return out
 
 
-def write_wardrobes(out: Path, *, train: int = 2000, test: int = 500, num_classes: int = 10, seed: int = 0) -> Path:
+def write_wardrobes(
+    out: Path | str, *, train: int = 2000, test: int = 500, num_classes: int = 10, seed: int = 0
+) -> Path:
     """Write 56 x 56 px pictures of none to four pieces of clothing and ``labels.csv`` with their names; return ``out``.
 
     A quarter of the training pictures is the validation split.
@@ -62,7 +65,7 @@ def write_wardrobes(out: Path, *, train: int = 2000, test: int = 500, num_classe
         seed: of choice and place.
 
     """
-    rng = np.random.default_rng(seed)
+    out, rng = as_path(out, "out"), np.random.default_rng(seed)
     make_folder(out / "pictures")
     rows: list[list[object]] = [["path", "labels", "split"]]
     for split, count in (("train", train), ("test", test)):

@@ -15,6 +15,7 @@ from PIL import Image
 
 from pixelwise.data.samples import folder
 from pixelwise.storage.atomic import make_folder
+from pixelwise.storage.paths import as_path
 
 HEIGHT_PX = 28
 MARGINS_PX = (4, 12)
@@ -44,7 +45,7 @@ def digits(split: str) -> Digits:
 
 
 def write_strings(
-    out: Path,
+    out: Path | str,
     *,
     train: int = 2000,
     val: int = 250,
@@ -52,7 +53,7 @@ def write_strings(
     lengths: tuple[int, int] = LENGTHS,
     alphabet: str = "0123456789",
     seed: int = 0,
-    source: Path | None = None,
+    source: Path | str | None = None,
 ) -> Path:
     """Write pictures of strings, 28 px high and as wide as they need, and ``strings.csv``; return ``out``.
 
@@ -69,11 +70,13 @@ def write_strings(
         source: folder of MNIST's packed IDX files, in place of the bundled digits.
 
     """
-    rng = np.random.default_rng(seed)
+    out, rng = as_path(out, "out"), np.random.default_rng(seed)
     make_folder(out / "pictures")
     rows = [("path", "text", "split")]
     for split, count in (("train", train), ("val", val), ("test", test)):
-        images, labels = read_digits(source or folder("digits"), "test" if split == "test" else "train")
+        images, labels = read_digits(
+            folder("digits") if source is None else as_path(source, "source"), "test" if split == "test" else "train"
+        )
         usable = np.flatnonzero(np.isin(labels, [int(digit) for digit in alphabet]))
         for number in range(count):
             chosen = rng.choice(usable, rng.integers(*lengths, endpoint=True))

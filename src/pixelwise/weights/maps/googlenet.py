@@ -27,5 +27,6 @@ LAYOUTS: Final = (
             (r"\.branch3\.", ".5x5."),
             (r"\.branch4\.", ".pool."),
         ),
+        needs={"response_norm": False, "last_pool": 2},
     ),
 )

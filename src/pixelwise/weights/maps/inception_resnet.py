@@ -33,5 +33,6 @@ LAYOUTS: Final = (
         pretraining=Pretraining(source="timm", mean=HALF, std=HALF),
         marker=r"^(module\.)?(conv2d_1a\.conv|classif)\.weight$",
         rules=rules,
+        needs={"scales": (0.17, 0.1, 0.2)},
     ),
 )

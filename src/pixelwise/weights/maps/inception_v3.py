@@ -40,5 +40,6 @@ LAYOUTS: Final = (
             (r"(\.branch_\d\.\d)a\.", r"\1.1x3."),
             (r"(\.branch_\d\.\d)b\.", r"\1.3x1."),
         ),
+        needs={"first_stride": 2, "first_pool": True},
     ),
 )

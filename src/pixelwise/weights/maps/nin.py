@@ -19,5 +19,6 @@ LAYOUTS: Final = (
             (r"^conv(\d+)\.2\.", r"mlpconv\1.cccp1.conv."),
             (r"^conv(\d+)\.4\.", r"mlpconv\1.cccp2.conv."),
         ),
+        needs={"strides": (1, 1, 1), "paddings": (2, 2, 1), "pools": ("max", "max"), "last_activation": True},
     ),
 )

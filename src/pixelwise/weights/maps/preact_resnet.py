@@ -4,8 +4,6 @@ from typing import Final
 
 from torch import Tensor
 
-from pixelwise.errors import WeightsError
-from pixelwise.networks.classification.preact_resnet import PreResNetSpec
 from pixelwise.specs import Network, Pretraining
 from pixelwise.weights.layout import HALF, PARALLEL_PREFIX, Layout, Rule
 
@@ -23,19 +21,7 @@ _RULES: Final = (
 
 
 def timm_rules(network: Network) -> tuple[Rule, ...]:
-    """Return the rules for as many stages as the network has.
-
-    Raises:
-        WeightsError: the network normalises before its pooling, so that it cannot compute what timm's do.
-
-    """
-    spec = network.spec
-    if isinstance(spec, PreResNetSpec) and spec.first == "stem":
-        raise WeightsError(
-            f"timm's weights for {spec.name}, which normalises before its maximum pooling",
-            expected="a network that normalises after it, as timm's do",
-            do=f"Create {spec.name.replace('preresnet', 'resnetv2_')}, or set first=shared",
-        )
+    """Return the rules for as many stages as the network has."""
     stages = ((rf"^stages\.{index}\.blocks\.", f"stage{index + 1}.") for index in range(len(network.stages)))
     return (*_RULES, *stages)
 
@@ -51,5 +37,7 @@ LAYOUTS: Final = (
         marker=r"^(module\.)?stages\.0\.blocks\.0\.norm1\.weight$",
         rules=timm_rules,
         reshape=flatten_filters,
+        # timm's pool right after the first convolution; those of the paper's authors normalise first.
+        needs={"first": "shared", "shortcut": "identity", "stride_in": "3x3"},
     ),
 )

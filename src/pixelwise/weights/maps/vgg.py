@@ -1,5 +1,6 @@
 """VGG: torchvision's names, and timm's, whose full connections are convolutions."""
 
+from dataclasses import replace
 from typing import Final
 
 from torch import Tensor
@@ -7,6 +8,8 @@ from torch import Tensor
 from pixelwise.specs import Network, Pretraining
 from pixelwise.weights.layout import IMAGENET_MEAN, IMAGENET_STD, Layout, Rule
 from pixelwise.weights.maps.numbered import TORCHVISION_LAYOUT, torchvision_rules
+
+_NEEDS: Final = {"local_response": "none"}
 
 
 def timm_rules(network: Network) -> tuple[Rule, ...]:
@@ -25,11 +28,12 @@ def flatten_filters(name: str, tensor: Tensor) -> Tensor:
 
 
 LAYOUTS: Final = (
-    TORCHVISION_LAYOUT,
+    replace(TORCHVISION_LAYOUT, needs=_NEEDS),
     Layout(
         pretraining=Pretraining(source="timm", mean=IMAGENET_MEAN, std=IMAGENET_STD),
         marker=r"^(module\.)?pre_logits\.fc1\.weight$",
         rules=timm_rules,
         reshape=flatten_filters,
+        needs=_NEEDS,
     ),
 )
