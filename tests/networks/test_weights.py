@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from foreign_names import as_akamaster
 from pixelwise import catalogue
 from pixelwise.errors import UsageError, WeightsError
 from pixelwise.specs import Network
 from pixelwise.storage.arrays import write_tensors
-from pixelwise.weights import LAYOUTS, check_file, digest, load_tensors, load_weights, plan_weights
+from pixelwise.weights import LAYOUTS, digest, load_tensors, load_weights, plan_weights
 
 
 def cifar(num_classes: int = 10) -> Network:
@@ -127,75 +127,6 @@ def test_whole_and_complex_numbers_are_no_weights() -> None:
     )
 
 
-CONVERT = (
-    "Where the file was made, load it and save only its weights, with "
-    "safetensors.torch.save_file(network.state_dict(), 'weights.safetensors')."
-)
-
-
-class Trap:
-    """An object whose unpickling would run code."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("trap-was-sprung"),)
-
-
-@pytest.mark.parametrize("content", [nn.Linear(1, 1), {"state_dict": Trap()}, Trap()], ids=["module", "inside", "trap"])
-@pytest.mark.parametrize("legacy", [False, True])
-def test_pickled_objects_are_refused_and_not_run(
-    content: object, legacy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "w.pth"
-    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(WeightsError) as caught:
-        load_weights(cifar(), path)
-    assert str(caught.value) == (
-        f"{path} holds pickled objects besides tensors, which are not loaded: they could run any code. "
-        f"Expected tensors by name. {CONVERT}"
-    )
-    assert not (tmp_path / "trap-was-sprung").exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "came"),
-    [
-        ([torch.zeros(1)], "{path} holds list, no weights"),
-        ({}, "{path} holds dict, no weights"),
-        (torch.zeros(3), "{path} holds Tensor, no weights"),
-        ({"a": torch.zeros(1), "epoch": 3}, "{path}: epoch is no tensor"),
-    ],
-)
-def test_files_without_weights_are_refused(content: object, came: str, tmp_path: Path) -> None:
-    path = tmp_path / "w.pt"
-    torch.save(content, path)
-    with pytest.raises(WeightsError) as caught:
-        load_weights(cifar(), path)
-    assert str(caught.value) == f"{came.format(path=path)}. Expected tensors by name. {CONVERT}"
-
-
-def test_missing_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
-    torch.save(cifar().state_dict(), tmp_path / "whole.pth")
-    (tmp_path / "cut.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:-500])
-    (tmp_path / "text.pth").write_text("<html>not found</html>")
-    (tmp_path / "empty.pt").write_bytes(b"")
-    (tmp_path / "cut.safetensors").write_bytes(b"\x10")
-    (tmp_path / "weights.h5").write_bytes(b"\x89HDF")
-    expected = {
-        "none.pth": "cannot be read: No such file or directory. Expected a file of weights. Check the path.",
-        "cut.pth": "is damaged: PytorchStreamReader failed reading zip archive: failed finding central directory",
-        "text.pth": "was not written by PyTorch. Expected a file of weights. Take a fresh copy.",
-        "empty.pt": "was not written by PyTorch. Expected a file of weights. Take a fresh copy.",
-        "cut.safetensors": "is damaged: 1 bytes are too few for its header: truncated, or not safetensors.",
-        "none.safetensors": "cannot be read: No such file or directory. Expected a file of weights. Check the path.",
-        "weights.h5": "is no file of weights by its name. Expected a name in .safetensors, .pth, .pt, .th.",
-    }
-    for name, message in expected.items():
-        with pytest.raises(WeightsError) as caught:
-            load_weights(cifar(), tmp_path / name)
-        assert str(caught.value).startswith(f"{tmp_path / name} {message}"), name
-
-
 # Adaptations
 
 
@@ -268,44 +199,6 @@ def test_channels_and_classes_that_both_differ_say_what_to_do() -> None:
         load_tensors(network, cifar().state_dict(), "w.pth", adapt="input")
 
 
-# Files that are not what they seem
-
-
-def test_suffixes_are_read_in_any_case_and_another_format_is_recognised(tmp_path: Path) -> None:
-    torch.save(cifar().state_dict(), tmp_path / "W.PTH")
-    load_weights(cifar(), tmp_path / "W.PTH")
-    torch.save(cifar().state_dict(), tmp_path / "a.safetensors")
-    write_tensors(tmp_path / "b.pth", cifar().state_dict(), {})
-    (tmp_path / "folder").mkdir()
-    expected = {
-        "a.safetensors": "was written by PyTorch, not as safetensors. Rename it to a.pth.",
-        "b.pth": "is a safetensors file, not PyTorch's. Rename it to b.safetensors.",
-        "folder": "is a folder without weights. Expected a file of weights, or a run that has finished an epoch. Check "
-        "the path.",
-    }
-    for name, message in expected.items():
-        with pytest.raises(WeightsError) as caught:
-            check_file(tmp_path / name)
-        assert str(caught.value) == f"{tmp_path / name} {message}"
-
-
-@pytest.mark.parametrize(
-    ("content", "came"),
-    [
-        ({3: torch.zeros(1)}, "3 is no name of a tensor. Expected tensors by name. "),
-        (
-            {"net": {"a": torch.zeros(1)}},
-            'net is no tensor. Expected tensors by name, or a table of them under "state_dict" or "model". ',
-        ),
-    ],
-)
-def test_tables_of_other_forms_are_refused(content: object, came: str, tmp_path: Path) -> None:
-    torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(WeightsError) as caught:
-        load_weights(cifar(), tmp_path / "w.pth")
-    assert str(caught.value) == f"{tmp_path / 'w.pth'}: {came}{CONVERT}"
-
-
 @pytest.mark.parametrize(
     ("tensor", "form"),
     [
@@ -318,19 +211,6 @@ def test_tensors_without_plain_values_are_refused(tensor: Tensor, form: str) -> 
     assert refused(cifar(), {**cifar().state_dict(), "fc.bias": tensor}) == (
         f"w.pth: fc.bias is {form}. Expected plain tensors with values. Save them in that form."
     )
-
-
-def test_running_out_of_memory_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.save(cifar().state_dict(), tmp_path / "w.pth")
-    for fault, caught_as in ((MemoryError(), MemoryError), (OSError("disk fault"), WeightsError)):
-
-        def fail(*_: object, fault: Exception = fault, **__: object) -> None:
-            raise fault
-
-        monkeypatch.setattr(torch, "load", fail)
-        with pytest.raises(caught_as) as caught:
-            load_weights(cifar(), tmp_path / "w.pth")
-        assert "damaged" not in str(caught.value)
 
 
 def test_two_names_for_one_tensor_are_refused() -> None:
@@ -350,13 +230,6 @@ def test_differences_show_the_names_that_the_file_has() -> None:
         "w.pth does not fit resnet20_cifar: stage1.0.residual.0.norm.weight (module.layer1.0.bn1.weight in the file) is"
         " (17,), not (16,); stage1.9.residual.0.norm.weight (module.layer1.9.bn1.weight in the file) is not in the "
     )
-
-
-def test_what_is_no_path_is_refused() -> None:
-    for value in (3, {}, b"w.pth"):
-        with pytest.raises(UsageError) as caught:
-            catalogue.create("lenet5", in_channels=1, num_classes=10, weights=value)  # type: ignore[arg-type] # the fault
-        assert str(caught.value) == (f"weights={value!r}. Expected a path, as text or pathlib.Path. Give the path.")
 
 
 def test_planning_needs_no_values_of_the_network_and_leaves_it_alone(tmp_path: Path) -> None:
