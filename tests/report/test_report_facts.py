@@ -66,8 +66,27 @@ def test_parameters_and_multiply_adds_are_those_of_the_catalogue():
     assert pairs["Multiply-adds (MACs)"] == f"{spec.facts.macs / 1e6:,.4g} million for 28 x 28 pixels"
     without = dict(facts.network_pairs(record(spec=spec.to_json(), num_classes=10)))
     assert "Multiply-adds (MACs)" not in without
-    given = dict(facts.network_pairs(record(init_weights={"file": "w.pth", "sha256": "ab"})))
-    assert given["Initial weights"] == "file w.pth, sha256 ab"
+
+
+def test_initial_weights_are_told_line_by_line():
+    def told(**given):
+        pairs = facts.network_pairs(record(**given))
+        return [(key, value) for key, value in pairs if key.startswith("Initial weights")]
+
+    assert told() == told(init_weights=None) == told(init_weights="w.pth") == [("Initial weights", "random")]
+    digest = "ab" * 32
+    assert told(init_weights={
+        "given": "w.pth", "path": "/home/w.pth", "sha256": digest, "adapt": ["head"], "notes": ["One.", "Two."],
+        "pretraining": {"source": "torchvision", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+    }) == [
+        ("Initial weights", "w.pth"),
+        ("Initial weights: sha256", digest),
+        ("Initial weights: adapted", "One. Two."),
+        ("Initial weights: pictures as for", "torchvision"),
+    ]  # fmt: skip
+    assert told(init_weights={"path": "/old/w.pth", "sha256": "ab", "notes": 3, "pretraining": None}) == [
+        ("Initial weights", "/old/w.pth"), ("Initial weights: sha256", "ab"),
+    ]  # fmt: skip
 
 
 def test_the_valid_u_net_is_measured_at_the_size_that_it_takes():

@@ -66,8 +66,22 @@ def network_pairs(record: Record) -> list[Pair]:
         if key in record.run:
             pairs.append((title, count(record.run[key])))
     pairs += [(label(key), plain(value)) for key, value in section(spec, "columns").items()]
-    given = record.run.get("init_weights")
-    pairs.append(("Initial weights", plain(given) if given else "random"))
+    return pairs + _initial_weights(section(record.run, "init_weights"))
+
+
+def _initial_weights(given: dict[str, Any]) -> list[Pair]:
+    """Which file the weights came from, and what was done with it."""
+    if not given:
+        return [("Initial weights", "random")]
+    pairs = [("Initial weights", clip(str(given.get("given") or given.get("path", "unknown"))))]
+    if given.get("sha256"):
+        pairs.append(("Initial weights: sha256", clip(str(given["sha256"]))))
+    notes = given.get("notes")
+    if isinstance(notes, list) and notes:
+        pairs.append(("Initial weights: adapted", clip(" ".join(map(str, notes)), 400)))
+    expected = section(given, "pretraining")
+    if expected:
+        pairs.append(("Initial weights: pictures as for", clip(str(expected.get("source", "unknown")))))
     return pairs
 
 
