@@ -35,6 +35,14 @@ def test_a_network_without_shortcuts_refuses_published_weights_of_one_with_them(
     )
 
 
+def test_where_no_column_can_be_set_the_message_says_so() -> None:
+    deeper = next(
+        row for name in catalogue.names() if (row := catalogue.spec(name)).family == "nin" and "cifar" not in name
+    )
+    with pytest.raises(WeightsError, match=r"as it is\. Create the network that the weights belong to\.$"):
+        LAYOUTS["nin"][0].check_spec(deeper, "w.pt")
+
+
 REFERENCES = {
     "alexnet": "alexnet", "bn_inception": "bn_inception_p128", "convnext": "convnext_tiny", "densenet": "densenet121",
     "googlenet": "googlenet", "inception_resnet": "inception_resnet_v2", "inception_v3": "inception_v3",

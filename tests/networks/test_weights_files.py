@@ -138,7 +138,8 @@ def test_running_out_of_memory_is_not_called_damage(tmp_path: Path, monkeypatch:
 
 
 def test_what_is_no_path_is_refused() -> None:
-    for value in (3, {}, b"w.pth"):
+    values: tuple[object, ...] = (3, {}, b"w.pth")
+    for value in values:
         with pytest.raises(UsageError) as caught:
             catalogue.create("lenet5", in_channels=1, num_classes=10, weights=value)  # type: ignore[arg-type] # the fault
         assert str(caught.value) == (f"weights={value!r}. Expected a path, as text or pathlib.Path. Give the path.")
