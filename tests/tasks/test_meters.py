@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pixelwise.errors import DataError
 from pixelwise.tasks import make_task
+from pixelwise.tasks.set_meter import SetMeter
 
 
 def names(count):
@@ -91,3 +92,10 @@ def test_a_split_without_labels_has_no_score(name):
         "Nothing was counted: the split has no labelled image, or no pixel that is not ignored. Expected at least one "
         "label. Run pixelwise check on the data."
     )
+
+
+@pytest.mark.parametrize("wrong", [-1e20, -float("inf"), float("nan")])
+def test_sets_rank_the_largest_and_smallest_logits_where_they_belong(wrong):
+    meter = SetMeter((0.5,))
+    meter.update(torch.tensor([[wrong], [1.0], [float("inf")], [1e20]]), torch.tensor([[0], [1], [1], [1]]))
+    assert meter.scores() == {"map": 1.0, "macro_f1": 1.0, "exact_match": 1.0}

@@ -17,7 +17,8 @@ SPAN = 16.0
 class SetMeter(Meter):
     """Mean average precision, mean F1 of the classes, and the share of pictures whose set is right.
 
-    The average precision is that of logits rounded to 1/64, so pictures closer than that enter together.
+    The average precision is that of logits rounded to 1/64, so pictures closer than that enter together. A logit that
+    is not a number ranks lowest.
 
     Args:
         cutoffs: probability of each class from which it counts as shown.
@@ -35,7 +36,8 @@ class SetMeter(Meter):
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Count a batch of logits (N, K) and sets (N, K)."""
         logits, shown = logits.float(), target > 0
-        levels = ((SPAN - logits) * (LEVELS / (2 * SPAN))).long().clamp(0, LEVELS - 1)  # the highest logit first
+        bounded = logits.nan_to_num(nan=-SPAN).clamp(-SPAN, SPAN)  # as a float: an infinite one has no whole number
+        levels = ((SPAN - bounded) * (LEVELS / (2 * SPAN))).long().clamp(max=LEVELS - 1)  # the highest logit first
         places = levels + LEVELS * torch.arange(logits.shape[1], device=logits.device)
         for name, counted in (("positives", shown), ("everything", torch.ones_like(shown))):
             counts = torch.zeros(logits.shape[1] * LEVELS, dtype=torch.int64, device=logits.device)
