@@ -177,3 +177,8 @@ def test_a_string_that_the_windows_cannot_hold_is_refused():
 def test_collapsing_drops_repeats_before_blanks():
     labels = torch.tensor([[2, 0, 0, 2, 0, 1, 1], [2, 2, 2, 2, 2, 2, 2], [0, 0, 1, 0, 2, 2, 0]])
     assert collapse(labels, 2) == [[0, 0, 1], [], [0, 1, 0, 0]]
+
+
+def test_the_gradient_of_the_gradient_is_right_as_well():
+    potentials = torch.randn(2, 3, 4, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(log_partition, (potentials,))

@@ -88,6 +88,8 @@ class _LogPartition(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         potentials, ahead = ctx.saved_tensors
+        if torch.is_grad_enabled():  # this gradient will be differentiated: what was kept remembers no operation
+            ahead = _forward(potentials)
         return gradients[0][:, None, None, None] * _pairs(potentials, ahead)
 
 
