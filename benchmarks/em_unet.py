@@ -16,7 +16,7 @@ from pathlib import Path
 import pixelwise as pw
 from pixelwise.evaluation.scores import Scores
 from pixelwise.storage.atomic import read_json
-from pixelwise.training.start import DataOptions
+from pixelwise.training.source import DataOptions
 
 HELD_OUT = range(20, 30)
 SETTINGS = {

@@ -25,7 +25,7 @@ from pixelwise.evaluation.scores import Scores
 from pixelwise.storage.atomic import read_json
 from pixelwise.training.recipes import make_recipe
 from pixelwise.training.schedule import rate_factor
-from pixelwise.training.start import DataOptions
+from pixelwise.training.source import DataOptions
 
 NETWORKS = ("lenet5_relu", "pml_cnn", "mlp_784_128_128_10")
 RECIPE = "one_epoch"

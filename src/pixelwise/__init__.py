@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from pixelwise.reporting import write_report as report
     from pixelwise.training.recipe import Recipe
     from pixelwise.training.session import resume, train
-    from pixelwise.training.start import DataOptions
+    from pixelwise.training.source import DataOptions
 
     load = Predictor.load
     __version__: str
 
 _HOMES = {
-    "DataOptions": ("pixelwise.training.start", "DataOptions"),
+    "DataOptions": ("pixelwise.training.source", "DataOptions"),
     "Recipe": ("pixelwise.training.recipe", "Recipe"),
     "check": ("pixelwise.data.check", "check_data"),
     "create": ("pixelwise.catalogue", "create"),

@@ -81,7 +81,9 @@ def test_training_memory_adds_weights_gradients_and_moments() -> None:
     shape = (8, 1, 28, 28)
     saved = analysis.saved_activation_bytes(network, shape)
     assert analysis.training_memory(network, shape) == saved + 3 * 4 * 61_706
+    assert analysis.training_memory(network, shape, optimiser="nesterov") == saved + 3 * 4 * 61_706
     assert analysis.training_memory(network, shape, optimiser="adamw") == saved + 4 * 4 * 61_706
+    assert analysis.training_memory(network, shape, optimiser="rmsprop") == saved + 4 * 4 * 61_706
 
 
 @pytest.mark.parametrize("name", ["lenet5_relu", "unet16", "resnet20_cifar"])

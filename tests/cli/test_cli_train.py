@@ -105,7 +105,9 @@ def test_a_signal_ends_a_run_that_resume_finishes(pixelwise, sides, tmp_path, mo
         patch.setattr(session, "fit", signalled)
         done = pixelwise("train", sides, *NET, "--out", tmp_path / "run")
     assert done.code == code
-    assert done.err.splitlines()[-1] == f"pixelwise: stopped by signal {int(number)}"
+    cause = {2: "Ctrl-C", 15: "SIGTERM"}[number]
+    then = f"`pixelwise resume {tmp_path / 'run'}` goes on from epoch 1."
+    assert done.err.splitlines()[-1] == f"pixelwise: Stopped by {cause}. {then}"
     assert Run.open(tmp_path / "run").status == "interrupted"
     done = pixelwise("resume", tmp_path / "run")
     assert done.code == 0

@@ -117,9 +117,12 @@ def stopped(tmp_path_factory, data):
 
 
 def test_signals_leave_the_shells_exit_codes_within_ten_seconds(stopped):
-    _, steps = stopped
+    tmp_path, steps = stopped
     assert [step["code"] for step in steps] == [0, 130, 143, 130, 4, 143, 0]
-    assert steps[2]["error"] == "stopped by signal 15"
+    resume = f"`pixelwise resume {tmp_path}/run`"
+    assert steps[1]["error"] == "Stopped by Ctrl-C. The run had not begun: nothing was written."
+    assert steps[2]["error"] == f"Stopped by SIGTERM. {resume} goes on from epoch 1."
+    assert steps[5]["error"] == f"Stopped by SIGTERM. Training was done: {resume} evaluates the model."
     assert max(step["seconds"] for step in steps) < 10
 
 

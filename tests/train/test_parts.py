@@ -14,7 +14,15 @@ from pixelwise.runs.journal import read_journal
 from pixelwise.training.checkpoint import latest_checkpoint, restore
 from pixelwise.training.loop import fit
 from pixelwise.training.optim import make_optimiser, set_rate
-from pixelwise.training.parts import check_parts, frozen_stages, parameters_of_stages, stages_of_children, start_epoch
+from pixelwise.training.parts import (
+    check_parts,
+    frozen_stages,
+    parameters_of_stages,
+    stages_of_children,
+    start_epoch,
+    thaw_at,
+)
+from pixelwise.training.progress import Silent
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import build_on_meta
 
@@ -85,6 +93,19 @@ def test_of_every_network_the_layers_that_depend_on_the_classes_are_in_the_head(
 def test_stages_thaw_one_by_one_from_the_head_down(freeze, unfreeze_epochs, expected):
     recipe = Recipe(freeze=freeze, unfreeze_epochs=unfreeze_epochs)
     assert [frozen_stages(recipe, forked(), epoch) for epoch in range(6)] == expected
+
+
+def test_a_stage_that_begins_to_learn_is_told_with_its_weights():
+    recipe, network = Recipe(freeze="head", unfreeze_epochs=2), forked()
+    told = [thaw_at(recipe, network, epoch) for epoch in range(7)]
+    assert [thaw and (thaw.stage, thaw.module, thaw.frozen) for thaw in told] == [
+        None, None, (2, "late", 1), None, (1, "early", 0), None, None,
+    ]  # fmt: skip
+    late = sum(weights.numel() for weights in network.late.parameters())
+    early = sum(weights.numel() for child in (network.stem, network.early) for weights in child.parameters())
+    assert str(told[2]) == f"Stage 2 (late) begins to learn, {late:,} parameters; 1 still frozen."
+    assert str(told[4]) == f"Stage 1 (early) begins to learn, {early:,} parameters; nothing is frozen any more."
+    assert [thaw_at(Recipe(freeze="head"), network, epoch) for epoch in range(3)] == [None] * 3
 
 
 def test_frozen_stages_run_as_in_evaluation_and_the_rest_as_in_training():
@@ -216,6 +237,16 @@ def test_stages_begin_to_learn_when_their_epoch_comes(tmp_path, optimiser):
         assert same == frozen_names(state.network, frozen), epoch
 
 
+class Heard(Silent):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, message):
+        self.lines.append(message)
+
+
 class StopAt:
     """Asks to stop at the n-th poll."""
 
@@ -246,7 +277,8 @@ def test_a_run_stopped_in_any_phase_goes_on_to_the_same_bits(tmp_path, optimiser
     job, first = classifier(stopped, recipe, spec=FORKED, val=True, stop=StopAt(poll))
     with pytest.raises(Interrupted):
         fit(job, first)
-    job, second = classifier(stopped, recipe, spec=FORKED, val=True)
+    heard = Heard()
+    job, second = classifier(stopped, recipe, spec=FORKED, val=True, progress=heard)
     found = latest_checkpoint(stopped / "checkpoints")
     restore(second, found)
     job.journal.truncate(found.counters.journal_bytes)
@@ -255,10 +287,24 @@ def test_a_run_stopped_in_any_phase_goes_on_to_the_same_bits(tmp_path, optimiser
         for name, tensor in mine.state_dict().items():
             assert torch.equal(tensor, theirs.state_dict()[name]), name
     lines = [
-        [(event["step"], event["lr"]) for event in read_journal(folder) if event["event"] == "step"]
+        [(event["event"], event["step"], event.get("lr"), event.get("module")) for event in read_journal(folder)
+         if event["event"] in ("step", "thaw")]
         for folder in (whole, stopped)
-    ]
+    ]  # fmt: skip
     assert lines[0] == lines[1]
+    assert [line[1:] for line in lines[0] if line[0] == "thaw"] == [(2, None, "late"), (4, None, "early")]
+    left = 2 - min(2, found.counters.epoch)
+    assert len([line for line in heard.lines if "begins to learn" in line]) == left
+
+
+@pytest.mark.parametrize("fields", [{"epochs": 1}, {"epochs": 3, "patience": 1}])
+def test_nothing_is_said_to_begin_where_no_epoch_follows(tmp_path, monkeypatch, fields):
+    monkeypatch.setattr("pixelwise.training.loop.validate", lambda *arguments: (1.0, {"top1": 0.0}))
+    recipe = tiny_recipe(freeze="head", unfreeze_epochs=fields["epochs"] // 2 + 1, **fields)
+    job, state = classifier(tmp_path, recipe, spec=FORKED, val=True)
+    fit(job, state)
+    assert state.counters.epoch == min(fields["epochs"], 2)
+    assert "thaw" not in {event["event"] for event in read_journal(tmp_path)}
 
 
 def test_the_journal_tells_the_rate_of_the_head(tmp_path):

@@ -142,7 +142,11 @@ def test_settings_of_transfer_and_of_the_inception_papers_are_read():
             {"freeze": "stage:0"},
             "recipe: freeze=stage:0. Expected none, head, or stage:N with N from 1 on. Correct the value.",
         ),
-        ({"unfreeze_epochs": "2"}, "recipe: unfreeze_epochs=2. Expected none where freeze=none. Correct the value."),
+        (
+            {"unfreeze_epochs": "2"},
+            "recipe: unfreeze_epochs=2 where nothing is frozen. Expected freeze=head or freeze=stage:N with it. Add"
+            " --freeze head (in Python settings={'freeze': 'head'}), or leave unfreeze_epochs out.",
+        ),
         (
             {"unfreeze_epochs": "0", "freeze": "head"},
             "recipe: unfreeze_epochs=0. Expected at least 1. Correct the value.",

@@ -33,7 +33,7 @@ from pixelwise.tasks import Classification
 from pixelwise.training import loop
 from pixelwise.training.progress import Lines
 from pixelwise.training.session import resume, train
-from pixelwise.training.start import DataOptions, index_source
+from pixelwise.training.source import DataOptions, index_source
 
 SETTINGS = {"epochs": "2", "batch_size": "8", "hidden": "8,8", "schedule": "constant", "augment": "none"}
 
@@ -173,7 +173,7 @@ def test_weights_to_start_from(data, tmp_path):
     source = start(data, tmp_path / "first")
     weights = source.path / "model" / "weights.safetensors"
     run = start(data, tmp_path / "second", weights=weights)
-    assert set(run.config.init_weights) == {"path", "sha256", "adapt", "notes", "pretraining"}
+    assert set(run.config.init_weights) == {"given", "path", "sha256", "adapt", "notes", "pretraining"}
     assert refusal(WeightsError, start, data, tmp_path / "third", weights=tmp_path / "no.safetensors")
     write_tensors(weights, {"x": torch.zeros(1)}, {})
     (run.path / "checkpoints").rename(run.path / "gone")
@@ -404,6 +404,71 @@ def test_the_same_command_resumes_when_it_may(stopped, data):
     message = refusal(RunError, start, moved, stopped, on_existing="resume")
     assert f"data.folder: {data} -> {moved}. Expected" in message
     assert resume(stopped, data=moved).status == "finished"
+
+
+REQUEST_REFUSALS = [
+    ({"name": "other"}, "name: run -> other"),
+    ({"recipe": "unet"}, "recipe.name: quick -> unet"),
+    ({"settings": {**SETTINGS, "hidden": "8,9"}}, "spec.columns.hidden: 8,8 -> 8,9"),
+    ({"class_weights": (1.0, 3.0)}, "class_weights: none -> 1.0,3.0"),
+    ({"class_weights": "balanced"}, "class_weights: none -> 1.0,1.0"),
+    ({"batch": 4}, "recipe.batch_size: 8 -> 4"),
+    ({"deterministic": True}, "deterministic: False -> True"),
+    ({"settings": {**SETTINGS, "learning_rate": "0.5"}}, "recipe.learning_rate: 0.002 -> 0.5"),
+    (
+        {"settings": {key: text for key, text in SETTINGS.items() if key != "augment"}},
+        "recipe.augment: none -> digits",
+    ),
+    (
+        {"settings": {key: text for key, text in SETTINGS.items() if key != "batch_size"}},
+        "recipe.batch_size: 8 -> 4",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "difference"), REQUEST_REFUSALS, ids=lambda value: str(value)[:30])
+def test_a_request_is_not_answered_with_the_run_of_another(data, tmp_path, changes, difference):
+    out = tmp_path / "run"
+    start(data, out)
+    message = refusal(RunError, start, data, out, on_existing="resume", **changes)
+    assert message == (
+        f"{out} was started with other settings: {difference}. Expected the request that the run was started with."
+        f" Repeat that; or go on with the run as it is: `pixelwise resume {out}`; or choose another folder."
+    )
+
+
+def test_another_precision_is_another_request(data, tmp_path):
+    run = start(data, tmp_path / "run", precision="float32")
+    assert start(data, run.path, on_existing="resume").status == "finished"
+    content = read_json(run.path / "run.json")
+    write_json(run.path / "run.json", {**content, "precision": "bfloat16"})
+    message = refusal(RunError, start, data, run.path, on_existing="resume", precision="float32")
+    assert "precision: bfloat16 -> float32. Expected" in message
+
+
+def test_a_repeated_request_may_bring_other_workers_device_and_times_of_checkpoints(stopped, data):
+    request = {"on_existing": "resume", "device": "cpu"}
+    run = start(data, stopped, workers=1, checkpoint_seconds=7.0, checkpoint_steps=2, **request)
+    assert (run.config.workers, run.config.checkpoint_seconds, run.config.checkpoint_steps) == (1, 7.0, 2)
+    assert (run.config.device, run.status) == ("cpu", "finished")
+    longer = start(data, stopped, settings={**SETTINGS, "epochs": "3"}, **request)
+    assert [event["epoch"] for event in longer.journal if event["event"] == "epoch"] == [1, 2, 3]
+    if not torch.cuda.is_available():
+        refusal(DeviceError, start, data, stopped, on_existing="resume", device="cuda")
+
+
+def test_a_batch_that_memory_divided_is_the_batch_that_was_asked_for(data, tmp_path, monkeypatch):
+    settings = {key: text for key, text in SETTINGS.items() if key != "batch_size"}
+    with monkeypatch.context() as patch:
+        patch.setattr("pixelwise.training.start.suggest_batch_size", lambda *arguments, **keywords: 2)
+        run = start(data, tmp_path / "run", settings=settings)
+    assert (run.config.recipe["batch_size"], run.config.recipe["accumulate"]) == (2, 2)
+    assert start(data, run.path, settings=settings, on_existing="resume").status == "finished"
+    for accumulate, then in (("2", "2 -> 4"), ("3", "2 -> 4")):
+        message = refusal(
+            RunError, start, data, run.path, settings={**settings, "accumulate": accumulate}, on_existing="resume"
+        )
+        assert f"recipe.batch_size: {then}" in message
 
 
 def test_a_run_of_the_default_network_is_found_again_by_its_name(data):

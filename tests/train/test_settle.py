@@ -19,7 +19,8 @@ from pixelwise.training.settle import (
     split_counts,
     val_batch_size,
 )
-from pixelwise.training.start import DataOptions, choose_spec, default_network, fit_to_memory, index_source
+from pixelwise.training.source import DataOptions, index_source
+from pixelwise.training.start import choose_spec, default_network, fit_to_memory
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +181,16 @@ def test_settings_go_to_the_recipe_or_to_the_network():
 def test_a_batch_that_does_not_fit_is_taken_in_parts(monkeypatch):
     network = build_on_meta(catalogue.spec("lenet5_relu"), 1, 10)
     recipe = Recipe(batch_size=32, accumulate=2)
-    monkeypatch.setattr("pixelwise.training.start.suggest_batch_size", lambda *arguments, **keywords: 10)
+    asked = []
+
+    def suggest(network, size, free, *, optimiser):
+        asked.append(optimiser)
+        return 10
+
+    monkeypatch.setattr("pixelwise.training.start.suggest_batch_size", suggest)
+    for name in ("rmsprop", "nesterov"):
+        fit_to_memory(Recipe(optimiser=name), network, (28, 28), torch.device("cpu"))
+    assert asked == ["rmsprop", "nesterov"]
     parts = fit_to_memory(recipe, network, (28, 28), torch.device("cpu"))
     assert (parts.batch_size, parts.accumulate) == (8, 8)
     monkeypatch.setattr("pixelwise.training.start.suggest_batch_size", lambda *arguments, **keywords: 99)

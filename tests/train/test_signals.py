@@ -6,7 +6,9 @@ import signal
 import pytest
 
 from pixelwise.errors import Interrupted
-from pixelwise.training.signals import StopRequest
+from pixelwise.runs.folder import CONFIG_NAME
+from pixelwise.runs.journal import JOURNAL_NAME, Journal
+from pixelwise.training.signals import StopRequest, explained
 
 
 def test_before_training_a_signal_stops_at_once():
@@ -45,6 +47,30 @@ def test_the_second_one_is_left_to_the_handlers_from_before():
             assert heard == [15]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def interruption(folder, number=15):
+    with pytest.raises(Interrupted) as caught, explained(folder):
+        raise Interrupted(number)
+    assert caught.value.exit_code == 128 + number
+    return str(caught.value)
+
+
+def test_an_interruption_says_what_there_is_to_go_on_with(tmp_path):
+    assert interruption(tmp_path, 2) == "Stopped by Ctrl-C. The run had not begun: nothing was written."
+    assert str(Interrupted(13)) == "Stopped by signal 13."
+    (tmp_path / CONFIG_NAME).write_text("{}")
+    resume = f"`pixelwise resume {tmp_path}`"
+    assert interruption(tmp_path) == f"Stopped by SIGTERM. {resume} goes on from epoch 1."
+    journal = Journal(tmp_path)
+    journal.add("stop", step=80, epoch=2)
+    journal.flush()
+    assert interruption(tmp_path) == f"Stopped by SIGTERM. {resume} goes on from epoch 3."
+    journal.add("end", step=90, epoch=3)
+    journal.flush()
+    assert interruption(tmp_path) == f"Stopped by SIGTERM. Training was done: {resume} evaluates the model."
+    (tmp_path / JOURNAL_NAME).write_text("nonsense\n{}\n")
+    assert interruption(tmp_path) == f"Stopped by SIGTERM. {resume} goes on."
 
 
 def test_handlers_are_put_back():

@@ -18,8 +18,8 @@ from pixelwise.analysis.layers import count_parameters, meta_twin
 from pixelwise.errors import SpecError
 from pixelwise.specs import Network
 
-OptimiserName = Literal["sgd", "adamw"]
-_MOMENTS: dict[OptimiserName, int] = {"sgd": 1, "adamw": 2}
+OptimiserName = Literal["sgd", "nesterov", "adamw", "rmsprop"]
+_MOMENTS: dict[OptimiserName, int] = {"sgd": 1, "nesterov": 1, "adamw": 2, "rmsprop": 2}
 _FLOAT_BYTES = 4
 _CPU = torch.device("cpu")
 _MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
@@ -62,7 +62,7 @@ def training_memory(
     Args:
         network: any network; it is neither run nor changed.
         input_shape: N, C, H, W of the batch.
-        optimiser: ``sgd`` keeps one moment for each weight, ``adamw`` two.
+        optimiser: ``sgd`` and ``nesterov`` keep one moment for each weight, ``adamw`` and ``rmsprop`` two.
 
     """
     copies = 2 + _MOMENTS[optimiser]

@@ -93,7 +93,7 @@ def train(
 ) -> None:
     """Train a network on a folder of pictures, evaluate it, and keep everything in a run folder."""
     from pixelwise.training.session import train as start
-    from pixelwise.training.start import DataOptions
+    from pixelwise.training.source import DataOptions
 
     options = DataOptions(
         task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind, ignore=parse_ignore(ignore),

@@ -6,6 +6,7 @@ Every line has ``event``, ``time`` (ISO 8601, UTC), ``step`` (optimiser steps do
 - ``step``: ``loss`` of the batch and ``lr`` (thinned to about 500 lines a run);
 - ``epoch``: ``train_loss``, ``val_loss``, ``val`` (metrics by name), ``lr``, ``images_per_second``, ``seconds``;
 - ``best``: ``metric`` and its ``value``: the weights in ``model/`` are those of this moment;
+- ``thaw``: a frozen ``stage`` begins to learn; the ``module`` that ends it, its ``weights``, stages still ``frozen``;
 - ``stop``: ``reason``: early stopping, a signal or a fault; ``end``: ``seconds`` of training in all.
 
 Lines are gathered in memory and appended together. A checkpoint records how long the journal was, and a resumed run

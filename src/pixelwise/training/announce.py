@@ -1,5 +1,6 @@
 """What a person is told before the first epoch: what the data were taken for, and what will be done with them."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,9 +10,9 @@ from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network
 from pixelwise.training.assemble import recipe_of
 from pixelwise.training.parts import frozen_stages, parameters_of_stages
-from pixelwise.training.recipe import Recipe
+from pixelwise.training.recipe import NOTHING_FROZEN, Recipe
 from pixelwise.training.settle import build_on_meta
-from pixelwise.training.start import Source
+from pixelwise.training.source import Source
 
 _FINDINGS_SHOWN = 5
 
@@ -30,8 +31,15 @@ def describe_source(source: Source) -> Iterator[str]:
         yield f"  {finding['code']}: {finding['message']}"
 
 
-def describe_plan(config: RunConfig, folder: object) -> Iterator[str]:
-    """Say with which network, sizes, recipe, device and numbers a run is trained, and where it lies."""
+def describe_plan(config: RunConfig, folder: object, epoch: int = 0) -> Iterator[str]:
+    """Say with which network, sizes, recipe, device and numbers a run is trained, and where it lies.
+
+    Args:
+        config: the run's settings.
+        folder: where it lies.
+        epoch: how many epochs are done: other stages may be frozen by now than at first.
+
+    """
     spec = catalogue.spec_from_json(config.spec)
     network = build_on_meta(spec, config.in_channels, config.num_classes)
     parameters = count_parameters(network)
@@ -39,7 +47,7 @@ def describe_plan(config: RunConfig, folder: object) -> Iterator[str]:
     yield f"Network: {spec.name}, {parameters:,} parameters; pictures of {channels}, {_sizes(config.recipe)}."
     if config.init_weights is not None:
         yield from _weights(config.init_weights)
-    yield from _frozen(recipe_of(config), network)
+    yield from _frozen(recipe_of(config), network, epoch, has_weights=config.init_weights is not None)
     yield f"Recipe: {_recipe(config.recipe, config.task)}."
     threads = f"{config.threads} thread{'' if config.threads == 1 else 's'}"
     yield f"Device: {config.device}, {config.precision}, {threads}, seed {config.seed}."
@@ -53,23 +61,30 @@ def _weights(initial: dict[str, Any]) -> Iterator[str]:
     else:
         mean, std = (", ".join(f"{value:.3f}" for value in expected[key]) for key in ("mean", "std"))
         whose = f"pictures are normalised as for {expected['source']} (mean {mean}; standard deviation {std})"
-    yield f"Weights: {initial['path']}; {whose}."
+    yield f"Weights: {initial.get('given', initial['path'])}; {whose}."
     for note in initial.get("notes", ()):
         yield f"  {note}"
 
 
-def _frozen(recipe: Recipe, network: Network) -> Iterator[str]:
-    frozen = frozen_stages(recipe, network, epoch=0)
+def _frozen(recipe: Recipe, network: Network, epoch: int, *, has_weights: bool) -> Iterator[str]:
+    if recipe.freeze == NOTHING_FROZEN:
+        return
+    frozen, every = frozen_stages(recipe, network, epoch), recipe.unfreeze_epochs
+    thaws = every is not None and every < (recipe.epochs or math.inf)
     if frozen == 0:
+        yield "Frozen: nothing any more."
         return
     parts = parameters_of_stages(network)
     count = sum(parameter.numel() for part in parts[:frozen] for parameter in part)
     what = f"{frozen} of {len(network.stages)} stages" if frozen < len(network.stages) else "all but the head"
-    every = recipe.unfreeze_epochs
-    until = (
-        "" if every is None else f"; one stage more learns after every {'epoch' if every == 1 else f'{every} epochs'}"
-    )
-    yield f"Frozen{' at first' if until else ''}: {what}, {count:,} parameters{until}."
+    when = "" if not thaws else " now" if epoch else " at first"
+    until = f"; one stage more learns after every {'epoch' if every == 1 else f'{every} epochs'}" if thaws else ""
+    yield f"Frozen{when}: {what}, {count:,} parameters{until}."
+    if every is not None and not thaws:
+        epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+        yield f"  Nothing unfreezes: the run has {epochs}, and unfreeze_epochs={every}."
+    if not has_weights:
+        yield "  What is frozen keeps the random weights that it begins with: --weights gives it others."
 
 
 def _sizes(recipe: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 from pixelwise.data.manifest import Manifest, Sample
 from pixelwise.errors import RunError
 from pixelwise.runs.folder import RunConfig
-from pixelwise.training.recipe import Recipe, show_value
+from pixelwise.training.recipe import Recipe
+from pixelwise.values import show_value
 
 SAFE_KEYS = ("workers", "checkpoint_seconds", "checkpoint_steps")
 """Settings that change nothing in the result, whenever they change."""
@@ -54,18 +55,31 @@ def check_same(then: Mapping[str, Any], now: Mapping[str, Any], recipe: Recipe) 
     """
     # Runs of an earlier version lack fields that came later: they were trained as the defaults say.
     defaults = Recipe().to_json()
-    before, after = (_flat({**side, "recipe": {**defaults, **side["recipe"]}}) for side in (then, now))
-    differing = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    refused = [key for key in differing if not (key.startswith("recipe.") and may_change(key.split(".")[1], recipe))]
+    before, after = ({**side, "recipe": {**defaults, **side["recipe"]}} for side in (then, now))
+    refused = [
+        difference
+        for key, difference in differences(before, after).items()
+        if not (key.startswith("recipe.") and may_change(key.removeprefix("recipe."), recipe))
+    ]
     if not refused:
         return
-    shown = "; ".join(f"{key}: {show_value(before.get(key))} -> {show_value(after.get(key))}" for key in refused)
+    shown = "; ".join(refused)
     raise RunError(
         f"The run was started with other settings: {shown}",
         expected=f"changes only to {', '.join((*SAFE_KEYS, *EARLY_STOP_KEYS, *DEVICE_KEYS))}, "
         f"and to epochs where schedule={' or '.join(ENDLESS_SCHEDULES)}",
         do="Undo the change, or train a new run",
     )
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Return what differs, by the path of its keys: ``{"recipe.loss": "recipe.loss: ce -> bce"}``."""
+    before, after = _flat(then), _flat(now)
+    return {
+        key: f"{key}: {show_value(before.get(key))} -> {show_value(after.get(key))}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    }
 
 
 def check_same_data(then: Manifest, now: Manifest, root: object) -> None:

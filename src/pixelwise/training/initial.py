@@ -1,17 +1,37 @@
 """The weights that a run starts from, of a published file or of another run, and the pictures that these expect."""
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pixelwise.errors import UsageError, WeightsError
-from pixelwise.runs.model import WEIGHTS_FILE, find_model, load_model
+from pixelwise.runs.model import read_preprocess
 from pixelwise.specs import Network, Pretraining, Spec
-from pixelwise.training.recipe import show_value
-from pixelwise.weights import load_weights
-from pixelwise.weights.fit import parse_adaptations
+from pixelwise.values import show_value
+from pixelwise.weights import check_file, digest, load_weights, parse_adaptations, plan_weights
+from pixelwise.weights.record import check_record
+
+
+def check_initial_weights(path: Path | None, adapt: Collection[str], spec: Spec | None) -> None:
+    """Refuse what cannot be right whatever the data are, before these are looked at.
+
+    Args:
+        path: as in :func:`plan_initial_weights`.
+        adapt: as there.
+        spec: the network that they are for; None = not known yet.
+
+    Raises:
+        UsageError: an unknown adaptation, or one without weights.
+        WeightsError: no such file, not one of weights, or beside a record that says it is another network's.
+
+    """
+    _adaptations(path, adapt)
+    if path is None:
+        return
+    file = check_file(path)
+    if spec is not None:
+        check_record(file, spec)
 
 
 def plan_initial_weights(path: Path | None, adapt: Collection[str], network: Network) -> dict[str, Any] | None:
@@ -20,41 +40,30 @@ def plan_initial_weights(path: Path | None, adapt: Collection[str], network: Net
     Args:
         path: a file of weights, a run or a model folder; None = the weights are drawn.
         adapt: the differences to bridge, as in :func:`pixelwise.weights.load_weights`.
-        network: what they are for; it may lie on the meta device.
+        network: what they are for; it may lie on the meta device, and stays as it is.
 
     Returns:
-        ``path`` and ``sha256`` of the file; ``adapt``; ``notes``: what was adapted, in sentences; ``pretraining``:
-        ``source``, ``mean`` and ``std`` of the pictures that the weights expect, or None where these are not known or
-        the first layer was adapted.
+        ``given``: ``path`` as it was given; ``path`` and ``sha256`` of the file; ``adapt``; ``notes``: what was
+        adapted, in sentences; ``pretraining``: ``source``, ``mean`` and ``std`` of the pictures that the weights
+        expect, or None where these are not known or the first layer was adapted.
 
     Raises:
         UsageError: an unknown adaptation, or one without weights.
-        RunError: a folder without a model, or with a damaged one.
+        RunError: a folder with a damaged model.
         WeightsError: they do not fit, or belong to another network.
 
     """
-    wanted = sorted(parse_adaptations(adapt))
+    wanted = _adaptations(path, adapt)
     if path is None:
-        if wanted:
-            raise UsageError(
-                f"adapt={show_value(wanted)} without weights",
-                expected="weights to adapt",
-                do="Give a file or a run with --weights, or leave --adapt out",
-            )
         return None
-    trial = network.spec.build(network.in_channels, network.num_classes)
-    if path.is_dir():
-        pretraining = _pretraining_of_run(path, network)
-        path = find_model(path) / WEIGHTS_FILE
-        notes = load_weights(trial, path, adapt=wanted)
-    else:
-        notes = load_weights(trial, path, adapt=wanted)
-        pretraining = trial.pretraining
+    planned, file = plan_weights(network, path, adapt=wanted), check_file(path)
+    pretraining = _pretraining_of_run(path, network) if path.is_dir() else planned.pretraining
     return {
-        "path": str(path.resolve()),
-        "sha256": weights_digest(path),
+        "given": str(path),
+        "path": str(file.absolute()),
+        "sha256": digest(file),
         "adapt": wanted,
-        "notes": list(notes),
+        "notes": list(planned.notes),
         "pretraining": None if pretraining is None else asdict(pretraining),
     }
 
@@ -67,50 +76,52 @@ def load_initial_weights(network: Network, record: dict[str, Any]) -> None:
 
     """
     path = Path(record["path"])
-    if weights_digest(path) != record["sha256"]:
+    if digest(path) != record["sha256"]:
         raise WeightsError(f"{path} is not the file that the run was started with", do="Restore it, or train anew")
     load_weights(network, path, adapt=record.get("adapt", ()))
 
 
-def weights_digest(path: Path) -> str:
-    """Return the sha256 of a weights file.
+def weights_asked_for(path: Path | None, adapt: Collection[str], record: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what tells the weights that are asked for from others, to be compared with :func:`weights_recorded`.
+
+    Args:
+        path: as in :func:`plan_initial_weights`. A file that is gone counts as the one that a run was started with if
+            it was given in the same words.
+        adapt: as there.
+        record: what the run records of its weights.
 
     Raises:
-        WeightsError: it cannot be read.
+        UsageError: an unknown adaptation, or one without weights.
+        WeightsError: no such file, or not one of weights.
 
     """
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}", do="Check the path") from None
+    wanted = _adaptations(path, adapt)
+    if path is None:
+        return weights_recorded(None)
+    if record is not None and not path.exists() and record.get("given") == str(path):
+        return weights_recorded({**record, "adapt": wanted})
+    return weights_recorded({"sha256": digest(check_file(path)), "adapt": wanted})
+
+
+def weights_recorded(record: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what tells the weights that a run was started with from others."""
+    record = record or {}
+    return {"sha256": record.get("sha256"), "adapt": record.get("adapt") or None}
+
+
+def _adaptations(path: Path | None, adapt: Collection[str]) -> list[str]:
+    wanted: list[str] = sorted(parse_adaptations(adapt))
+    if path is None and wanted:
+        raise UsageError(
+            f"adapt={show_value(wanted)} without weights",
+            expected="weights to adapt",
+            do="Give a file or a run with --weights, or leave --adapt out",
+        )
+    return wanted
 
 
 def _pretraining_of_run(path: Path, network: Network) -> Pretraining | None:
-    model = load_model(path)
-    _check_same_spec(path, model.spec, network.spec)
-    if model.preprocess.channels != network.in_channels:
+    preprocess, card = read_preprocess(path)
+    if preprocess.channels != network.in_channels:
         return None
-    source = f"the run {model.card.get('name', path.name)}"
-    return Pretraining(source=source, mean=model.preprocess.mean, std=model.preprocess.std)
-
-
-def _check_same_spec(path: Path, theirs: Spec, ours: Spec) -> None:
-    if type(theirs) is type(ours):
-        columns = [key for key in ours.columns() if getattr(theirs, key) != getattr(ours, key)]
-        if not columns:
-            return
-        differences = [
-            f"{key}={show_value(getattr(theirs, key))} instead of {show_value(getattr(ours, key))}" for key in columns
-        ]
-    else:
-        columns, differences = [], [f"family {theirs.family} instead of {ours.family}"]
-    settings = (
-        [f"--net {theirs.name}"]
-        if theirs.name != ours.name
-        else [f"--set {key}={show_value(getattr(theirs, key))}" for key in columns]
-    )
-    raise WeightsError(
-        f"{path} holds another network, {theirs.name}: {', '.join(differences)}",
-        expected=f"weights of {ours.name} as it is to be trained",
-        do=f"Train the network that the weights belong to ({' '.join(settings)}), or give other weights",
-    )
+    return Pretraining(source=f"the run {card.get('name', path.name)}", mean=preprocess.mean, std=preprocess.std)

@@ -6,6 +6,7 @@ more often than it must. A run that is stopped between any two batches goes on t
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from pixelwise.training.epoch import plan_epoch
 from pixelwise.training.failures import LossWatch, is_out_of_memory, out_of_memory_error
 from pixelwise.training.job import Job
 from pixelwise.training.optim import rate_at, set_rate
-from pixelwise.training.parts import start_epoch
+from pixelwise.training.parts import start_epoch, thaw_at
 from pixelwise.training.progress import EpochLine
 from pixelwise.training.validation import validate
 
@@ -41,7 +42,7 @@ def fit(job: Job, state: TrainState) -> None:
     try:
         if state.counters.epoch == state.counters.batch == 0:
             fitting.checkpoint()  # proves that the folder can be written, and keeps the weights to start from
-        while state.counters.epoch < job.epochs and not fitting.has_stalled():
+        while fitting.goes_on():
             fitting.train_epoch()
             fitting.finish_epoch()
     except Interrupted as interrupted:
@@ -165,11 +166,16 @@ class _Fit:
         job.progress.epoch(EpochLine(
             counters.epoch, job.epochs, train_loss, val_loss, job.task.metric, value, speed, left, is_best
         ))  # fmt: skip
+        if self.goes_on() and (thaw := thaw_at(self.recipe, state.network, counters.epoch)):
+            self.note("thaw", asdict(thaw))
+            job.progress.say(str(thaw))
         self.checkpoint()
 
-    def has_stalled(self) -> bool:
+    def goes_on(self) -> bool:
+        """Whether an epoch is left, and the last ones were not in vain."""
         counters, patience = self.state.counters, self.recipe.patience
-        return patience is not None and counters.epoch - counters.best_epoch >= patience
+        has_stalled = patience is not None and counters.epoch - counters.best_epoch >= patience
+        return counters.epoch < self.job.epochs and not has_stalled
 
     def checkpoint(self) -> None:
         """Write a checkpoint of this moment, and the journal up to it; refuse weights that are not finite."""

@@ -3,12 +3,14 @@
 A network's direct children follow the paper's table. Stage n ends with the child ``Network.stages[n - 1].module`` and
 begins after the end of the stage before it; what stands before the first (a stem) belongs to the first. The head is the
 rest: everything after the last stage, auxiliary heads, every child that holds one of ``Network.heads``, and weights
-that the network itself holds.
+that the network itself holds outside of its children.
 
 Frozen stages have no gradients, and so neither steps of the optimiser nor weight decay; since the gradient is not
 followed into them either, nothing of them is kept for the backward pass. They run as in evaluation: batch normalisation
 uses its running statistics and leaves them as they are, and dropout does nothing.
 """
+
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -67,8 +69,38 @@ def frozen_stages(recipe: Recipe, network: Network, epoch: int) -> int:
     return max(0, _frozen_at_first(recipe, network) - thawed)
 
 
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """A stage that has begun to learn."""
+
+    stage: int
+    """Counted from 1."""
+    module: str
+    """The child that the stage ends with."""
+    weights: int
+    """How many numbers the stage learns."""
+    frozen: int
+    """How many stages are still frozen."""
+
+    def __str__(self) -> str:
+        left = f"{self.frozen} still frozen" if self.frozen else "nothing is frozen any more"
+        return f"Stage {self.stage} ({self.module}) begins to learn, {self.weights:,} parameters; {left}."
+
+
+def thaw_at(recipe: Recipe, network: Network, epoch: int) -> Thaw | None:
+    """Return the stage that learns from this epoch (counted from 0) on and was frozen in the one before, if any."""
+    frozen = frozen_stages(recipe, network, epoch)
+    if epoch == 0 or frozen == frozen_stages(recipe, network, epoch - 1):
+        return None
+    count = sum(weights.numel() for weights in parameters_of_stages(network)[frozen])
+    return Thaw(frozen + 1, network.stages[frozen].module, count, frozen)
+
+
 def start_epoch(recipe: Recipe, network: Network, epoch: int) -> int:
-    """Put the network in training mode, except for the stages that are frozen in this epoch; return their number."""
+    """Put the network in training mode, except for the stages that are frozen in this epoch; return their number.
+
+    Weights that the network itself holds belong to the head, which always learns, so that only children are visited.
+    """
     network.train()
     frozen = frozen_stages(recipe, network, epoch)
     if recipe.freeze != NOTHING_FROZEN:

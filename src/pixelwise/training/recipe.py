@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Self
 
 from pixelwise.errors import RecipeError, suggest
 from pixelwise.training.schedule import ScheduleName
-from pixelwise.values import coerce, describe_type, readings
+from pixelwise.values import coerce, describe_type, readings, show_value
 
 OptimiserName = Literal["sgd", "nesterov", "adamw", "rmsprop"]
 ResizeName = Literal["auto", "none", "stretch", "crop", "pad"]
@@ -141,7 +141,12 @@ class Recipe:
         self._require("freeze", bool(is_known), "none, head, or stage:N with N from 1 on")
         if self.unfreeze_epochs is not None:
             self._require("unfreeze_epochs", self.unfreeze_epochs >= 1, "at least 1")
-            self._require("unfreeze_epochs", self.freeze != NOTHING_FROZEN, "none where freeze=none")
+            if self.freeze == NOTHING_FROZEN:
+                raise RecipeError(
+                    f"recipe: unfreeze_epochs={self.unfreeze_epochs} where nothing is frozen",
+                    expected="freeze=head or freeze=stage:N with it",
+                    do="Add --freeze head (in Python settings={'freeze': 'head'}), or leave unfreeze_epochs out",
+                )
         self._require("rate_decay", 0 < self.rate_decay <= 1, "more than 0 and at most 1")
 
     def _require(self, name: str, is_right: bool, expected: str) -> None:
@@ -149,6 +154,11 @@ class Recipe:
             raise RecipeError(
                 f"recipe: {name}={show_value(getattr(self, name))}", expected=expected, do="Correct the value"
             )
+
+    @property
+    def speaks_of_stages(self) -> bool:
+        """Whether the network has to have stages."""
+        return self.freeze != NOTHING_FROZEN or self.rate_decay != 1
 
     def override(self, settings: dict[str, str]) -> Self:
         """Return a copy with other values, given as the command line's text: ``{"epochs": "20", "size": "64,96"}``.
@@ -196,10 +206,3 @@ def _convert(key: str, meanings: list[object], shown: str) -> object:
         with suppress(TypeError):
             return coerce(value, hints[key])
     raise RecipeError(f"recipe: {key}={shown}", expected=describe_type(hints[key]), do="Correct the value")
-
-
-def show_value(value: object) -> str:
-    """Return a field's value as the command line would write it."""
-    if value is None:
-        return "none"
-    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -16,6 +16,7 @@ from pixelwise.runs.journal import Journal
 from pixelwise.runtime import keep_freed_memory, set_threads
 from pixelwise.specs import Spec
 from pixelwise.storage.atomic import sweep_temporaries
+from pixelwise.storage.paths import as_path
 from pixelwise.training import distributed
 from pixelwise.training.announce import describe_plan, describe_source
 from pixelwise.training.assemble import make_job, make_state, recipe_of
@@ -23,29 +24,20 @@ from pixelwise.training.checkpoint import FOLDER_NAME, latest_checkpoint, restor
 from pixelwise.training.claim import choose_folder, claimed
 from pixelwise.training.continuation import (
     changed_recipe,
-    check_same_request,
-    recipe_settings,
     same_device,
     same_precision,
+    same_request,
 )
 from pixelwise.training.device import Precision, choose_own_device, choose_precision, set_deterministic
 from pixelwise.training.identity import check_same, check_same_data, identity_of
+from pixelwise.training.initial import check_initial_weights
 from pixelwise.training.loop import fit
 from pixelwise.training.progress import Progress, make_progress, tell
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.recipes import make_recipe
-from pixelwise.training.signals import StopRequest
-from pixelwise.training.start import (
-    BadImages,
-    Choices,
-    ClassWeights,
-    DataOptions,
-    choose_spec,
-    default_network,
-    index_source,
-    plan_run,
-    read_source,
-)
+from pixelwise.training.signals import StopRequest, explained
+from pixelwise.training.source import BadImages, DataOptions, index_source, read_source
+from pixelwise.training.start import Choices, ClassWeights, choose_spec, default_network, plan_run
 
 CHECKPOINT_SECONDS = 300.0
 
@@ -103,7 +95,8 @@ def train(
         class_weights: one factor per class for the loss, or "balanced": inverse to the training pictures' counts.
         bad_images: refuse the data when a picture is damaged, or skip it and record that.
         options: further choices about layout, masks and splits; ``task`` and ``bad_images`` here go before its own.
-        on_existing: what to do when ``out`` holds a run: refuse, or resume it if it was started with these settings.
+        on_existing: what to do when ``out`` holds a run: refuse, or resume it if it was started with this request;
+            ``device``, ``workers`` and times of checkpoints may be others, and are then those of the rest of the run.
         quiet: print nothing.
         should_check: look for faults in the data first; see ``pixelwise check``.
         keep_memory: keep freed memory in the process, see :mod:`pixelwise.runtime`.
@@ -123,28 +116,34 @@ def train(
     _check_numbers(workers=workers, batch=batch, checkpoint_steps=checkpoint_steps)
     root, options = Path(data), options or DataOptions()
     options = dataclasses.replace(options, task=task or options.task, bad_images=bad_images)
+    may_resume = on_existing == "resume"
     with StopRequest() as stop, distributed.joined():
-        may_resume = on_existing == "resume"
         title = name or f"{root.resolve().name}-{spec.name if spec else 'default'}"
         folder = choose_folder(out, title, may_exist=may_resume)
-        if may_resume and (folder / CONFIG_NAME).exists():
-            config = Run.open(folder).config
-            wanted = spec or choose_spec(config.spec["name"], chosen, settings)[0]
-            check_same_request(config, wanted, recipe_name, seed=seed, root=root, options=options)
-            return resume(folder, settings=recipe_settings(settings), quiet=quiet, keep_memory=keep_memory)
         if batch == "auto" and "batch_size" in settings:
             batch = chosen.batch_size  # asked for, so it is not made smaller
         place = choose_own_device(device)
         choose_precision(precision, place)
-        _prepare_process(keep_memory=keep_memory, deterministic=deterministic)
-        progress = make_progress(is_quiet=quiet or distributed.rank() > 0)
         choices = Choices(
             name=name or folder.name, recipe_name=recipe_name, seed=seed, workers=workers, device=place,
             precision=precision, deterministic=deterministic, batch=batch, class_weights=class_weights,
-            weights=None if weights is None else Path(weights), adapt=adapt,
+            weights=None if weights is None else as_path(weights, "weights"), adapt=adapt,
             checkpoint_seconds=checkpoint_seconds, checkpoint_steps=checkpoint_steps,
         )  # fmt: skip
-        with claimed(folder, is_new=True):
+        if may_resume and (folder / CONFIG_NAME).exists():
+            run = Run.open(folder)
+            if spec is None:
+                spec, chosen = choose_spec(default_network(run.manifest), chosen, settings)
+            changeable = same_request(run, spec, chosen, choices, root=root, options=options)
+            return resume(
+                folder, settings=changeable, device=None if device == "auto" else device, workers=workers,
+                checkpoint_seconds=checkpoint_seconds, checkpoint_steps=checkpoint_steps, quiet=quiet,
+                keep_memory=keep_memory,
+            )  # fmt: skip
+        check_initial_weights(choices.weights, adapt, spec)
+        _prepare_process(keep_memory=keep_memory, deterministic=deterministic)
+        progress = make_progress(is_quiet=quiet or distributed.rank() > 0)
+        with explained(folder), claimed(folder, is_new=True):
             if distributed.rank() == 0:
                 source = read_source(root, options, seed=seed, should_check=should_check)
                 tell(progress, describe_source(source))
@@ -164,6 +163,8 @@ def resume(
     data: Path | str | None = None,
     device: str | None = None,
     workers: int | None = None,
+    checkpoint_seconds: float | None = None,
+    checkpoint_steps: int | None = None,
     quiet: bool = False,
     keep_memory: bool = True,
 ) -> Run:
@@ -172,10 +173,12 @@ def resume(
     Args:
         path: the run folder.
         settings: changed fields of the recipe; refused, with the difference, unless they cannot change what was done
-            so far: ``patience``, and ``epochs`` where the schedule is constant.
+            so far: ``patience``, and ``epochs`` where the schedule is constant or exponential.
         data: where the data lie now, if they were moved.
         device: another device; the same bits are then not to be expected.
         workers: another number of processes that prepare batches.
+        checkpoint_seconds: another time between checkpoints within an epoch.
+        checkpoint_steps: another number of optimiser steps between checkpoints within an epoch.
         quiet: print nothing.
         keep_memory: see :func:`train`.
 
@@ -187,8 +190,8 @@ def resume(
 
     """
     folder = Path(path)
-    _check_numbers(workers=workers)
-    with StopRequest() as stop, distributed.joined():
+    _check_numbers(workers=workers, checkpoint_steps=checkpoint_steps)
+    with StopRequest() as stop, distributed.joined(), explained(folder):
         run = Run.open(folder)
         recipe = changed_recipe(run.config.recipe, settings or {})
         if device is not None:
@@ -201,12 +204,15 @@ def resume(
         if place.type == "cpu":
             set_threads(run.config.threads)
         with claimed(folder, is_new=False):
+            before = run.config
             config = dataclasses.replace(
-                run.config,
+                before,
                 status="running",
                 device=str(place),
-                precision=same_precision(run.config.precision, place),
-                workers=run.config.workers if workers is None else workers,
+                precision=same_precision(before.precision, place),
+                workers=before.workers if workers is None else workers,
+                checkpoint_seconds=before.checkpoint_seconds if checkpoint_seconds is None else checkpoint_seconds,
+                checkpoint_steps=before.checkpoint_steps if checkpoint_steps is None else checkpoint_steps,
                 recipe=recipe,
             )
             root = Path(data or config.data["root"])
@@ -217,7 +223,7 @@ def resume(
             found = latest_checkpoint(folder / FOLDER_NAME)
             check_same(found.identity if found else identity_of(run.config), identity_of(config), recipe_of(config))
             if distributed.rank() == 0:
-                tell(progress, describe_plan(config, folder))
+                tell(progress, describe_plan(config, folder, found.counters.epoch if found else 0))
                 run.update(config)
             distributed.wait_for_all()
             return _carry_on(Run.open(folder), place, progress, stop)

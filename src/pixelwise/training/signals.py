@@ -7,13 +7,39 @@ is not caught: it ends the process at once.
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from pixelwise.errors import Interrupted
+from pixelwise.errors import Interrupted, RunError
+from pixelwise.runs.folder import CONFIG_NAME
+from pixelwise.runs.journal import read_journal
 from pixelwise.training import distributed
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Let an interruption say what there is to go on with: the run in ``folder``, if it has become one."""
+    try:
+        yield
+    except Interrupted as stop:
+        raise Interrupted(stop.signal_number, _what_is_left(folder)) from None
+
+
+def _what_is_left(folder: Path) -> str:
+    if not (folder / CONFIG_NAME).exists():
+        return "The run had not begun: nothing was written."
+    try:
+        last = (read_journal(folder) or [{"event": "start", "epoch": 0}])[-1]
+    except RunError:  # the interruption is the news, and resuming will say what is wrong
+        return f"`pixelwise resume {folder}` goes on."
+    if last["event"] == "end":
+        return f"Training was done: `pixelwise resume {folder}` evaluates the model."
+    return f"`pixelwise resume {folder}` goes on from epoch {last['epoch'] + 1}."
 
 
 class StopRequest:

@@ -1,35 +1,30 @@
-"""From a folder of pictures to everything that a run is made of, before its first epoch.
+"""From data, network and recipe to everything that a run is made of, before its first epoch.
 
-Each fault that can be found early is found here: unreadable data, one class, a network for another task, a size that
-the network cannot take, a missing device, a folder that cannot be written.
+Each fault that can be found early is found here: a network for another task, a size or a stage that it does not have,
+weights that do not fit.
 """
 
 import dataclasses
 import math
 import platform
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 
 from pixelwise import catalogue
 from pixelwise.analysis import free_memory_bytes, suggest_batch_size
 from pixelwise.data.augment import Augment
-from pixelwise.data.check import check_data
-from pixelwise.data.manifest import Manifest, build_manifest
-from pixelwise.data.masks import IGNORE, MaskKind
+from pixelwise.data.manifest import Manifest
 from pixelwise.data.measuring import measure_preprocess
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
-from pixelwise.data.split import split_manifest
-from pixelwise.data.task_names import TaskName
-from pixelwise.errors import DataError, RecipeError, suggest
+from pixelwise.errors import RecipeError, suggest
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS, Task, make_task
@@ -45,10 +40,9 @@ from pixelwise.training.settle import (
     settle_channels,
     settle_recipe,
     sizes,
-    split_counts,
 )
+from pixelwise.training.source import Source
 
-BadImages = Literal["refuse", "skip"]
 ClassWeights = Sequence[float] | Literal["balanced"] | None
 
 CROP_FRACTION = 0.875
@@ -56,107 +50,15 @@ CROP_FRACTION = 0.875
 
 SMALL_PX = 64
 """Largest side of pictures that CIFAR's networks suit."""
-_FINDINGS_SHOWN = 5
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataOptions:
-    """How a folder is read and split; recorded in the run, so that resuming reads it the same way."""
-
-    task: TaskName | None = None
-    layout: str | None = None
-    classes: tuple[str, ...] | None = None
-    mask_kind: MaskKind | None = None
-    colours: tuple[tuple[int, int, int], ...] = ()
-    ignore: int | None = IGNORE
-    bad_images: BadImages = "refuse"
-    group_by: str | None = None
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the options as plain JSON."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
-        """Read what :meth:`to_json` gave."""
-        classes = content["classes"]
-        return cls(**{
-            **content,
-            "classes": None if classes is None else tuple(classes),
-            "colours": tuple((r, g, b) for r, g, b in content["colours"]),
-            "fractions": tuple(content["fractions"]),
-        })  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A data set that was read, checked and split."""
-
-    root: Path
-    options: DataOptions
-    manifest: Manifest
-    is_checked: bool
-    findings: tuple[dict[str, Any], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what a run records of its data."""
-        return {
-            "root": str(self.root.resolve()),
-            "options": self.options.to_json(),
-            "manifest_digest": self.manifest.digest(),
-            "layout": self.manifest.layout,
-            "num_samples": len(self.manifest),
-            "splits": split_counts(self.manifest),
-            "skipped": [list(pair) for pair in self.manifest.skipped],
-            "findings": list(self.findings),
-        }
-
-
-def read_source(root: Path, options: DataOptions, *, seed: int, should_check: bool) -> Source:
-    """Check, index and split a data set.
-
-    Raises:
-        DataError: the check found errors (the first few are named), or nothing can be trained on.
-
-    """
-    findings: tuple[dict[str, Any], ...] = ()
-    undecodable: dict[str, str] = {}
-    if should_check:
-        report = check_data(
-            root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
-            colours=options.colours, ignore=options.ignore, bad_images=options.bad_images,
-        )  # fmt: skip
-        errors = [finding for finding in report.findings if finding.severity == "error"]
-        if errors:
-            shown = " ".join(f"{finding.message} {finding.fix}" for finding in errors[:_FINDINGS_SHOWN])
-            raise DataError(
-                f"{root} has {len(errors)} error{'s' if len(errors) > 1 else ''}: {shown}",
-                do=f"`pixelwise check {root}` lists everything",
-            )
-        findings = tuple(finding.to_json() for finding in report.findings)
-        undecodable = dict(report.undecodable)
-    manifest = index_source(root, options, seed=seed, exclude=undecodable)
-    return Source(root, options, manifest, should_check, findings)
-
-
-def index_source(
-    root: Path, options: DataOptions, *, seed: int, exclude: Mapping[str, str] = MappingProxyType({})
-) -> Manifest:
-    """Index and split a data set; the same files give the same manifest. ``exclude``: see ``build_manifest``."""
-    manifest = build_manifest(
-        root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
-        colours=options.colours, ignore=options.ignore, bad_images=options.bad_images,
-        exclude=exclude,
-    )  # fmt: skip
-    return split_manifest(manifest, fractions=options.fractions, seed=seed, group_by=options.group_by)
+_ANY_OUTPUTS = 2
 
 
 def choose_spec(spec: Spec | str, recipe: Recipe, settings: dict[str, str]) -> tuple[Spec, Recipe]:
     """Apply ``--set`` overrides to the network's row and the recipe: every key belongs to one of them.
 
     Raises:
-        SpecError, RecipeError: an unknown key (with near misses in both), or a value that does not fit.
+        SpecError, RecipeError: an unknown key (with near misses in both), a value that does not fit, or a recipe that
+            speaks of stages which the network does not have.
 
     """
     spec = catalogue.spec(spec) if isinstance(spec, str) else spec
@@ -168,9 +70,12 @@ def choose_spec(spec: Spec | str, recipe: Recipe, settings: dict[str, str]) -> t
             f"neither the recipe nor {spec.name} has a field {unknown!r}",
             do=suggest(unknown, recipe_fields | columns) or f"They have {', '.join(sorted(recipe_fields | columns))}",
         )
-    for_recipe = {key: text for key, text in settings.items() if key in recipe_fields}
-    for_spec = {key: text for key, text in settings.items() if key not in recipe_fields}
-    return spec.override(for_spec), recipe.override(for_recipe)
+    spec = spec.override({key: text for key, text in settings.items() if key not in recipe_fields})
+    recipe = recipe.override({key: text for key, text in settings.items() if key in recipe_fields})
+    if recipe.speaks_of_stages:
+        channels = 3 if spec.facts is None else spec.facts.input_size[0]
+        check_parts(recipe, build_on_meta(spec, channels, _ANY_OUTPUTS))
+    return spec, recipe
 
 
 def default_network(manifest: Manifest) -> str:
@@ -196,9 +101,8 @@ def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights)
 
 def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, int], device: torch.device) -> Recipe:
     """Split the recipe's batch into parts that fit into the device's memory; the gradient's batch stays as large."""
-    has_two_moments = recipe.optimiser in ("adamw", "rmsprop")
-    optimiser: Literal["sgd", "adamw"] = "adamw" if has_two_moments else "sgd"
-    fitting = suggest_batch_size(network, (network.in_channels, *found), free_memory_bytes(device), optimiser=optimiser)
+    free = free_memory_bytes(device)
+    fitting = suggest_batch_size(network, (network.in_channels, *found), free, optimiser=recipe.optimiser)
     if fitting >= recipe.batch_size:
         return recipe
     parts = math.ceil(recipe.batch_size / max(1, fitting))
@@ -225,6 +129,23 @@ class Choices:
     checkpoint_steps: int | None
 
 
+def settle_request(manifest: Manifest, spec: Spec, recipe: Recipe, choices: Choices) -> tuple[Task, Network, Recipe]:
+    """Return the task, the network on the meta device and the recipe that follow from a request and its pictures.
+
+    They do not depend on the machine: its memory may divide the batch later.
+
+    Raises:
+        DataError, SpecError, RecipeError, UsageError: each says what does not fit.
+
+    """
+    refuse_task(spec, manifest)
+    task = choose_task(recipe, manifest, choices.class_weights)
+    network = build_on_meta(spec, settle_channels(manifest), task.num_outputs)
+    if choices.batch != "auto":
+        recipe = dataclasses.replace(recipe, batch_size=choices.batch)
+    return task, network, settle_recipe(recipe, manifest, network, is_batch_open=choices.batch == "auto")
+
+
 def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> RunConfig:
     """Settle everything that a run depends on, and refuse what cannot work.
 
@@ -233,18 +154,12 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
 
     """
     manifest = source.manifest
-    refuse_task(spec, manifest)
-    task = choose_task(recipe, manifest, choices.class_weights)
-    network = build_on_meta(spec, settle_channels(manifest), task.num_outputs)
-    if choices.batch != "auto":
-        recipe = dataclasses.replace(recipe, batch_size=choices.batch)
-    recipe = settle_recipe(recipe, manifest, network, is_batch_open=choices.batch == "auto")
+    task, network, recipe = settle_request(manifest, spec, recipe, choices)
     Augment.named(recipe.augment)
     found = sizes(recipe, manifest, network)
     if choices.batch == "auto":
         recipe = fit_to_memory(recipe, network, found.train, choices.device)
     check_strings(manifest, network, found)
-    check_parts(recipe, network)
     initial = plan_initial_weights(choices.weights, choices.adapt, network)
     preprocess = _preprocess(source, recipe, network.in_channels, initial)
     return RunConfig(
