@@ -145,45 +145,37 @@ def _file(sample: dict[str, Any]) -> str:
 
 
 def _class_shot(record: Record, sample: Sample, picture: Picture, _model: RunModel) -> ClassShot:
-    shown, fault = _shown(picture)
     truth, prediction = (_class_name(record, sample.get(key)) for key in ("truth", "prediction"))
-    probability, score = number(sample.get("probability")), number(sample.get("score"))
-    return ClassShot(
-        file=_file(sample),
-        picture=shown,
-        fault=fault,
-        truth=truth,
-        prediction=prediction,
-        right=sample.get("truth") == sample.get("prediction"),
-        probability=None if math.isnan(probability) else probability,
-        probability_text=probability_text(probability),
-        share=0.0 if math.isnan(probability) else round(100 * probability, 1),
-        score_text=probability_text(score),
-    )
+    score = number(sample.get("score"))
+    return _in_words(sample, picture, truth, prediction, probability=_probability(sample), score=score)
 
 
 def _set_shot(_record: Record, sample: Sample, picture: Picture, _model: RunModel) -> ClassShot:
-    shown, fault = _shown(picture)
     truth, prediction = (clip(str(sample.get(key) or _NO_CLASS)) for key in ("truth", "prediction"))
     score = number(sample.get("score"))
-    return ClassShot(
-        file=_file(sample),
-        picture=shown,
-        fault=fault,
-        truth=truth,
-        prediction=prediction,
-        right=sample.get("truth") == sample.get("prediction"),
-        probability=None,
-        probability_text="",
-        share=0.0 if math.isnan(score) else round(100 * score, 1),
-        score_text="",
-    )
+    return replace(_in_words(sample, picture, truth, prediction), probability_text="", share=_percent(score))
 
 
 def _text_shot(_record: Record, sample: Sample, picture: Picture, _model: RunModel) -> ClassShot:
-    shown, fault = _shown(picture)
     truth, prediction = (clip(str(sample.get(key) or _NO_TEXT)) for key in ("truth", "prediction"))
-    probability = number(sample.get("probability"))
+    return _in_words(sample, picture, truth, prediction, probability=_probability(sample))
+
+
+def _probability(sample: Sample) -> float:
+    return number(sample.get("probability"))
+
+
+def _in_words(
+    sample: Sample,
+    picture: Picture,
+    truth: str,
+    prediction: str,
+    *,
+    probability: float = math.nan,
+    score: float | None = None,
+) -> ClassShot:
+    """Return a picture with its truth and prediction as words; NaN stands for a probability that there is not."""
+    shown, fault = _shown(picture)
     return ClassShot(
         file=_file(sample),
         picture=shown,
@@ -193,9 +185,13 @@ def _text_shot(_record: Record, sample: Sample, picture: Picture, _model: RunMod
         right=sample.get("truth") == sample.get("prediction"),
         probability=None if math.isnan(probability) else probability,
         probability_text=probability_text(probability),
-        share=0.0 if math.isnan(probability) else round(100 * probability, 1),
-        score_text="",
+        share=_percent(probability),
+        score_text="" if score is None else probability_text(score),
     )
+
+
+def _percent(share: float) -> float:
+    return 0.0 if math.isnan(share) else round(100 * share, 1)
 
 
 def _box_shot(record: Record, sample: Sample, picture: Picture, model: RunModel) -> ClassShot:
