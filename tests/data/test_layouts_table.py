@@ -168,7 +168,8 @@ def test_labels_outside_the_given_classes(tmp_path: Path) -> None:
         (
             {"t.csv": "path,label\na.png,x\n"},
             {"task": "segmentation", "layout": "table"},
-            "ROOT: t.csv has the columns path, label. Expected a column 'mask' for segmentation.",
+            "ROOT: t.csv has the columns path, label. Expected a column 'mask' for segmentation. Add it, or "
+            'choose task="classification" (--task), which the columns serve.',
         ),
         (
             {"t.csv": "path,label,mask\na.png,x,b.png\n"},

@@ -151,7 +151,8 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("path,label,x_min\na.png,x,1\nb.png,y,2\n")
     refuses(
         tmp_path,
-        "ROOT: t.csv has the columns path, label, x_min. Expected the columns y_min, x_max, y_max for localisation.",
+        "ROOT: t.csv has the columns path, label, x_min. Expected the columns y_min, x_max, y_max for localisation. "
+        'Add it, or choose task="classification" (--task), which the columns serve.',
         task="localisation",
         layout="table",
     )
@@ -164,6 +165,110 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
         ),
         task="localisation",
     )
+
+
+_WHOLE_BOX = "the columns label, x_min, y_min, x_max, y_max"
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "options", "message"),
+    [
+        (
+            "path,labels",
+            "x",
+            {"task": "classification"},
+            "t.csv has the columns path, labels. Expected a column 'label' for classification. Add it, or choose "
+            'task="multilabel" (--task), which the columns serve.',
+        ),
+        (
+            "path,label,x_min,y_min,x_max,y_max",
+            "x,1,2,3,4",
+            {"task": "multilabel"},
+            "t.csv has the columns path, label, x_min, y_min, x_max, y_max. Expected a column 'labels' for multilabel. "
+            'Add it, or choose task="localisation" (--task), which the columns serve.',
+        ),
+        (
+            "path,x_min,y_min,x_max,y_max",
+            "1,2,3,4",
+            {},
+            f"t.csv has boxes and no column 'label'. Expected {_WHOLE_BOX}. Add a column 'label' with the class of "
+            "each box; one name for all will do.",
+        ),
+        (
+            "path,x_min,y_min,x_max,y_max",
+            "1,2,3,4",
+            {"task": "localisation"},
+            "t.csv has the columns path, x_min, y_min, x_max, y_max. Expected a column 'label' for localisation. Add a "
+            "column 'label' with the class of each box; one name for all will do.",
+        ),
+        (
+            "path,labels,x_min,y_min,x_max,y_max",
+            "x,1,2,3,4",
+            {},
+            f"t.csv has boxes and no column 'label'. Expected {_WHOLE_BOX}. Add a column 'label' with the class of "
+            'each box; one name for all will do, or choose task="multilabel" (--task) to do without boxes.',
+        ),
+        (
+            "path,label,x_min,y_min,x_max",
+            "x,1,2,3",
+            {},
+            f"t.csv has x_min, y_min, x_max, but no y_max. Expected {_WHOLE_BOX}. Add what is missing of the boxes, or "
+            'choose task="classification" (--task) to do without boxes.',
+        ),
+        (
+            "path,label,x,y,width,height",
+            "x,1,2,3,4",
+            {},
+            f"t.csv has boxes with width and height. Expected {_WHOLE_BOX}. Write x_max = x + width and "
+            'y_max = y + height, in pixels, or choose task="classification" (--task) to do without boxes.',
+        ),
+        (
+            "path,label,left,top,w,h",
+            "x,1,2,3,4",
+            {"task": "localisation"},
+            "t.csv has the columns path, label, left, top, w, h. Expected the columns x_max, y_max for localisation. "
+            "Write x_max = x + width and y_max = y + height, in pixels.",
+        ),
+        (
+            "path,labels,tags",
+            "x,y",
+            {},
+            "t.csv has 2 columns for 'labels': labels, tags. Expected one. Remove or rename the others.",
+        ),
+        (
+            "path,label,xmin,x_min,y_min,x_max,y_max",
+            "x,1,1,2,3,4",
+            {},
+            "t.csv has 2 columns for 'x_min': xmin, x_min. Expected one. Remove or rename the others.",
+        ),
+        (
+            "path,label,path",
+            "x,a.png",
+            {},
+            "t.csv has 2 columns for 'path': path, path. Expected one. Remove or rename the others.",
+        ),
+    ],
+)  # fmt: skip
+def test_columns_that_cannot_be_meant_so(
+    tmp_path: Path, header: str, row: str, options: dict[str, Any], message: str
+) -> None:
+    images(tmp_path, "pictures/a.png", "pictures/b.png")  # a folder that must not be taken for a class
+    (tmp_path / "t.csv").write_text(f"{header}\npictures/a.png,{row}\npictures/b.png,{row}\n")
+    refuses(tmp_path, f"ROOT: {message}", **options)
+
+
+def test_columns_that_are_not_used_are_told(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "b.png")
+    (tmp_path / "t.csv").write_text("path,label,labels,tags,width,\na.png,x,u,v,8,\nb.png,y,u,v,8,\n")
+    told = "t.csv: not used for classification: labels, tags, width."
+    assert told in index(tmp_path, task="classification").notes
+    assert told in [finding.message for finding in check_data(tmp_path, task="classification").findings]
+
+
+def test_class_folders_beside_a_table_of_other_things(tmp_path: Path) -> None:
+    class_folders(tmp_path)
+    (tmp_path / "t.csv").write_text("path,camera\na.png,3\n")
+    assert index(tmp_path).layout == "class-folders"
 
 
 @pytest.mark.parametrize("with_table", [False, True])

@@ -94,7 +94,7 @@ def evaluate_run(
     return scores if len(paths) == 1 else dataclasses.replace(scores, members=tuple(map(str, paths)))
 
 
-_SETTLED_BY_TRAINING = ("--classes", "--mask-kind", "--ignore", "--layout")
+_SETTLED_BY_TRAINING = ("--classes", "--mask-kind", "--ignore", "--layout", "task=")
 """Options that reading data for training advises, and that an evaluation does not have."""
 
 

@@ -109,12 +109,13 @@ def _looked_for(tree: Tree, task: TaskName | None, classes: tuple[str, ...] | No
     if paired is not None and not (task == "classification" and class_folders.lie_beside_pairs(tree)):
         found.append(paired)
     elif not found or (class_folders.looks_like(tree) and not (listed and listed.masks)):
-        in_folders = class_folders.find(tree, classes=classes)
+        in_folders = _in_folders(tree, classes, written if not usable else [], task)
         found.extend([in_folders] if in_folders else [])
     found = [_for_task(entry, task) for entry in found]
     fitting = [entry for entry in found if task in (None, _task(entry))]
-    if not found:
+    if not fitting and not usable:
         table_rows.find(tree, written, task=task, classes=classes)  # says which columns are missing
+    if not found:
         raise _unknown(tree)
     if len(fitting) > 1:
         names = [_name(entry) for entry in fitting]
@@ -124,6 +125,17 @@ def _looked_for(tree: Tree, task: TaskName | None, classes: tuple[str, ...] | No
             do=f'Choose one, layout="{names[0]}" (--layout {names[0]}), or give the folder of one data set',
         )
     return fitting[0] if fitting else found[0]
+
+
+def _in_folders(
+    tree: Tree, classes: tuple[str, ...] | None, written: list[Table], task: TaskName | None
+) -> Listing | None:
+    """Look for class folders; where they are none, a table that names the images was meant, whatever it lacks."""
+    try:
+        return class_folders.find(tree, classes=classes)
+    except DataError:
+        table_rows.find(tree, written, task=task, classes=classes)  # says which columns are missing
+        raise
 
 
 def _task(found: Found) -> TaskName:

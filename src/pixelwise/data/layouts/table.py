@@ -37,6 +37,7 @@ class Table:
     Attributes:
         name: the file's path in the data folder.
         columns: role (``path``, ``label``, ...) to place in a row.
+        twins: roles that more than one column has, to the places of all of them.
         header: the first line's cells.
         rows: (line number, cells).
         encoding: how the bytes were decoded.
@@ -46,6 +47,7 @@ class Table:
 
     name: str
     columns: dict[str, int]
+    twins: dict[str, tuple[int, ...]]
     header: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     encoding: str
@@ -95,17 +97,23 @@ def read_table(tree: Tree, path: str) -> Table | None:
     if not rows:
         return None
     header = tuple(cell.strip() for cell in rows[0][1])
-    return Table(path, _roles(header), header, tuple(rows[1:]), encoding, delimiter)
+    places = _roles(header)
+    columns = {role: found[0] for role, found in places.items()}
+    twins = {role: found for role, found in places.items() if len(found) > 1}
+    return Table(path, columns, twins, header, tuple(rows[1:]), encoding, delimiter)
 
 
 def _delimiter(path: str, first_line: str) -> str:
     return "\t" if suffix(path) == ".tsv" else max(_DELIMITERS, key=first_line.count)
 
 
-def _roles(header: tuple[str, ...]) -> dict[str, int]:
+def _roles(header: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """The places of the columns that have a role, by role."""
     lowered = [cell.lower() for cell in header]
-    places = {role: [lowered.index(name) for name in names if name in lowered] for role, names in _COLUMNS.items()}
-    return {role: found[0] for role, found in places.items() if found}
+    places = {
+        role: tuple(place for place, cell in enumerate(lowered) if cell in names) for role, names in _COLUMNS.items()
+    }
+    return {role: found for role, found in places.items() if found}
 
 
 def decode_text(content: bytes) -> tuple[str, str]:

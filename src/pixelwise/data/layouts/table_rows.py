@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 from pixelwise.data.layouts.cells import READERS, Target
 from pixelwise.data.layouts.file_finder import FileFinder
-from pixelwise.data.layouts.listing import TABLE, TARGET_COLUMNS, Fault, Listing, stem
+from pixelwise.data.layouts.listing import TABLE, Fault, Listing, stem
 from pixelwise.data.layouts.table import Table
+from pixelwise.data.layouts.table_task import served_task, unused_columns
 from pixelwise.data.layouts.tree import Tree
 from pixelwise.data.names import natural_key, show_path, some, split_code
-from pixelwise.data.task_names import TARGET_FORMS, TASK_NAMES, TaskName
+from pixelwise.data.task_names import TARGET_FORMS, TaskName
 from pixelwise.errors import DataError
 
 NAME = TABLE
@@ -34,7 +35,7 @@ def find(
             expected="one table, or one per split named train, val, test",
             do=f'Choose one: layout="table:{names[0]}"',
         )
-    served = _served(tree, found, task)
+    served = served_task(tree, found, task)
     listing = Listing(layout=NAME, task=served)
     finder = FileFinder(tree)
     targets: list[Target] = []
@@ -51,46 +52,12 @@ def find(
             listing.groups.append(row.group)
             targets.append(row.target)
         listing.notes.append(table.describe())
+        if unused := unused_columns(table, served):
+            listing.notes.append(f"{show_path(table.name)}: not used for {served}: {some(unused)}.")
     listing.notes.extend(finder.notes())
     if TARGET_FORMS[served].by_pixel:
         return replace(listing, masks=[target.mask for target in targets])
     return _with_classes(tree, listing, targets, classes)
-
-
-def _served(tree: Tree, found: Sequence[Table], task: TaskName | None) -> TaskName:
-    """Return the task that the columns serve: of two, of which one needs all the other needs, the one that needs more.
-
-    Raises:
-        DataError: columns are missing for ``task``, or for every task; or they serve several, and none is chosen.
-
-    """
-    columns = set.intersection(*(set(table.columns) for table in found))
-    names = some([show_path(table.name) for table in found])
-    header = some([show_path(cell) for cell in found[0].header])
-    needs = {name: set(TARGET_FORMS[name].columns) for name in TASK_NAMES}
-    if task is not None and needs[task] <= columns:
-        return task
-    served = [name for name in TASK_NAMES if needs[name] <= columns]
-    served = [name for name in served if not any(needs[name] < needs[other] for other in served)]
-    if not served:
-        raise DataError(
-            f"{tree.root}: {names} has the columns {header}",
-            expected=f"the columns path and {TARGET_COLUMNS}",
-            do="Rename the column of classes to 'label', or that of masks to 'mask'",
-        )
-    if task is None and len(served) > 1:
-        raise DataError(
-            f"{tree.root}: {names} has the columns of {' and of '.join(served)}",
-            expected="one aim",
-            do="Choose with " + " or ".join(f'task="{name}"' for name in served) + " (--task)",
-        )
-    if task is None:
-        return served[0]
-    if (source := next((name for name in TARGET_FORMS[task].also_from if name in served), None)) is not None:
-        return source
-    missing = [column for column in TARGET_FORMS[task].columns if column not in columns]
-    wanted = f"a column '{missing[0]}'" if len(missing) == 1 else f"the columns {', '.join(missing)}"
-    raise DataError(f"{tree.root}: {names} has the columns {header}", expected=f"{wanted} for {task}")
 
 
 @dataclass(frozen=True, slots=True)
