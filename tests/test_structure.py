@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pixelwise
-from pixelwise.cli.nets import family_table
+from pixelwise.cli.nets_families import family_table
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "src").rglob("*.py"))

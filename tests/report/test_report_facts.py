@@ -76,7 +76,7 @@ def test_initial_weights_are_told_line_by_line():
     assert told() == told(init_weights=None) == told(init_weights="w.pth") == [("Initial weights", "random")]
     digest = "ab" * 32
     assert told(init_weights={
-        "given": "w.pth", "path": "/home/w.pth", "sha256": digest, "adapt": ["head"], "notes": ["One.", "Two."],
+        "given": "w.pth", "path": "/far/w.pth", "sha256": digest, "adapt": ["head"], "notes": ["One.", "Two."],
         "pretraining": {"source": "torchvision", "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
     }) == [
         ("Initial weights", "w.pth"),
