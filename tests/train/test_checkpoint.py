@@ -154,7 +154,12 @@ def test_the_metadata_is_plain_json(tmp_path):
         (0.5, 1.0, 0.5, 1.0, False),
         (0.5, 1.0, None, 0.1, False),
         (0.5, None, 0.5, 0.1, False),
+        (None, 1.0, None, 0.9, True),
+        (None, 1.0, None, 1.0, False),
+        (None, 1.0, None, float("nan"), False),
+        (None, float("nan"), None, 9.0, True),
+        (None, 1.0, 0.1, 9.0, True),
     ],
 )
-def test_of_equal_metrics_the_lower_loss_is_better(best, best_loss, value, loss, better):
+def test_the_metric_decides_and_where_it_is_equal_or_missing_the_loss(best, best_loss, value, loss, better):
     assert Counters(best=best, best_loss=best_loss).is_better(value, loss) is better

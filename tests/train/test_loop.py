@@ -106,6 +106,25 @@ def test_the_best_weights_are_kept_and_early_stopping_waits_for_its_patience(tmp
     assert events[-1]["event"] == "end"
 
 
+def test_without_a_metric_the_validation_loss_chooses_the_best_weights(tmp_path, monkeypatch):
+    losses = iter([0.5, 0.3, 0.4, 0.6, 0.1])
+    monkeypatch.setattr("pixelwise.training.loop.validate", lambda job, network, data: (next(losses), {}))
+    saved = []
+    job, state = classifier(
+        tmp_path,
+        tiny_recipe(epochs=10, patience=2),
+        val=True,
+        save_best=lambda state: saved.append(state.counters.epoch),
+    )
+    fit(job, state)
+    assert saved == [1, 2]
+    assert (state.counters.best, state.counters.best_loss, state.counters.best_epoch) == (None, 0.3, 2)
+    events = read_journal(tmp_path)
+    chosen = [(event["metric"], event["value"]) for event in events if event["event"] == "best"]
+    assert chosen == [("val_loss", 0.5), ("val_loss", 0.3)]
+    assert next(event for event in events if event["event"] == "stop")["reason"] == "no better val_loss for 2 epochs"
+
+
 def test_the_moving_average_is_what_is_evaluated_and_saved(tmp_path):
     saved = []
     job, state = classifier(

@@ -34,6 +34,11 @@ def test_an_epoch_without_validation():
     assert str(line) == "epoch 1/1  loss 0.5000  10 images/s  0 s left"
 
 
+def test_an_epoch_whose_validation_pictures_have_no_score_is_judged_by_its_loss():
+    line = EpochLine(1, 3, 0.5, 0.4, "map", None, 10.0, 0.0, is_best=True)
+    assert str(line) == "epoch 1/3  loss 0.5000  val loss 0.4000 (best)  no map  10 images/s  0 s left"
+
+
 def test_quiet_means_nothing():
     shown = make_progress(is_quiet=True, stream=Terminal())
     assert isinstance(shown, Silent)

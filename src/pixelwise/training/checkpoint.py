@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ class Counters:
     samples: int = 0
     """Pictures of the present epoch in ``TrainState.loss_sum``."""
     best: float | None = None
-    """Best value of the task's metric so far."""
+    """Best value of the task's metric so far; None while there was none."""
     best_loss: float | None = None
     """The validation loss at that moment."""
     best_epoch: int = 0
@@ -59,12 +60,22 @@ class Counters:
     """Length of the journal when the checkpoint was written."""
 
     def is_better(self, value: float | None, loss: float | None) -> bool:
-        """Whether an epoch's metric is the best so far; of equal ones the lower loss decides."""
-        if value is None or self.best is None:  # nothing to compare with: the latest weights are kept
-            return self.best is None
-        if value == self.best and loss is not None and self.best_loss is not None:
-            return loss < self.best_loss
-        return value > self.best
+        """Whether an epoch is the best so far: by its metric, of equal ones by the lower loss.
+
+        While no epoch had a metric, as with validation pictures that show no class at all, the loss alone decides; and
+        without a loss the latest weights are kept.
+        """
+        if value != self.best:
+            return self.best is None or (value is not None and value > self.best)
+        if loss is None or self.best_loss is None:
+            return value is None
+        return loss < self.best_loss or math.isnan(self.best_loss)
+
+    def best_by(self, metric: str) -> dict[str, str | float | None]:
+        """Return what chose the best weights and its value: the task's metric, or ``val_loss`` while there was none."""
+        if self.best is None and self.best_loss is not None:
+            return {"metric": "val_loss", "value": self.best_loss}
+        return {"metric": metric, "value": self.best}
 
 
 @dataclass(slots=True)

@@ -54,7 +54,8 @@ def fit(job: Job, state: TrainState) -> None:
             raise
         raise out_of_memory_error(fitting.shape, job.recipe.accumulate) from error
     if state.counters.epoch < job.epochs:
-        fitting.note("stop", {"reason": f"no better {job.task.metric} for {job.recipe.patience} epochs"})
+        chosen_by = state.counters.best_by(job.task.metric)["metric"]
+        fitting.note("stop", {"reason": f"no better {chosen_by} for {job.recipe.patience} epochs"})
     fitting.note("end", {"seconds": round(state.counters.seconds, 3)})
     if distributed.rank() == 0:
         job.journal.flush()
@@ -142,8 +143,7 @@ class _Fit:
         job, state, counters = self.job, self.state, self.state.counters
         sums = torch.tensor([state.loss_sum.item(), counters.samples], dtype=torch.float64)
         distributed.add_up({"train": sums})
-        train_seconds = time.perf_counter() - self.timed_at
-        speed = distributed.world_size() * counters.samples / train_seconds
+        speed = distributed.world_size() * counters.samples / (time.perf_counter() - self.timed_at)
         val_loss, val = validate(job, state.evaluated, job.val_set) if job.val_set else (None, {})
         value = val.get(job.task.metric)
         is_best = counters.is_better(value, val_loss)
@@ -161,7 +161,7 @@ class _Fit:
             counters.best, counters.best_loss, counters.best_epoch = value, val_loss, counters.epoch
             if distributed.rank() == 0:
                 job.save_best(state)
-            self.note("best", {"metric": job.task.metric, "value": value})
+            self.note("best", counters.best_by(job.task.metric))
         left = (job.epochs - counters.epoch) * counters.seconds / counters.epoch
         job.progress.epoch(EpochLine(
             counters.epoch, job.epochs, train_loss, val_loss, job.task.metric, value, speed, left, is_best

@@ -28,10 +28,10 @@ class EpochLine:
 
     def __str__(self) -> str:
         parts = [f"epoch {self.epoch}/{self.epochs}", f"loss {self.train_loss:.4f}"]
+        best = " (best)" if self.is_best else ""
         if self.val_loss is not None:
-            parts.append(f"val loss {self.val_loss:.4f}")
-        if self.value is not None:
-            parts.append(f"{self.metric} {self.value:.4f}{' (best)' if self.is_best else ''}")
+            parts.append(f"val loss {self.val_loss:.4f}{best if self.value is None else ''}")
+            parts.append(f"no {self.metric}" if self.value is None else f"{self.metric} {self.value:.4f}{best}")
         parts += [f"{self.images_per_second:,.0f} images/s", f"{format_seconds(self.seconds_left)} left"]
         return "  ".join(parts)
 
