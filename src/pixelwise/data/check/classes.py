@@ -12,6 +12,7 @@ from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.names import SPLITS, some
 from pixelwise.data.split import MANY_STACKS
+from pixelwise.data.task_names import TaskName
 
 Counts = NDArray[np.int64]
 
@@ -21,6 +22,9 @@ _IMBALANCE: Final = 10.0
 _SMALL_SHARE: Final = 0.01
 _MOSTLY: Final = 0.5
 _FEW_SAMPLES: Final = 20
+_BALANCING: Final[dict[TaskName, str]] = {
+    "sequence": "Add pictures of the rare characters, and judge them by their own scores",
+}
 
 
 def count_classes(manifest: Manifest) -> Counts:
@@ -165,7 +169,9 @@ def _images(manifest: Manifest, total: Counts, findings: Findings) -> None:
             "imbalance",
             f"Classes differ in size by a factor of {ratio:.1f}: {most} has {present[most]:,} images, {least} "
             f"{present[least]:,}.",
-            "Use class weights (balanced), and judge by per-class scores, not by accuracy",
+            _BALANCING.get(
+                manifest.task, "Use class weights (balanced), and judge by per-class scores, not by accuracy"
+            ),
         )
 
 

@@ -10,12 +10,18 @@ from pixelwise.data.check.findings import Findings, counted
 from pixelwise.data.check.survey import Survey
 from pixelwise.data.manifest import DTYPES, Manifest
 from pixelwise.data.names import show_path
+from pixelwise.data.task_names import TaskName
 
 _SMALL_PX: Final = 16
 _LARGE_PIXELS: Final = 4096 * 4096
 _SLENDER: Final = 3.0
 _DIFFERENT_ASPECT: Final = 2.0
 _UINT16_TOP: Final = 65535
+_ANY_WAY: Final = "Choose how pictures are brought to one size (resize: crop, pad or stretch), or train on crops"
+_TO_ONE_SIZE: Final[dict[TaskName, str]] = {
+    "localisation": "Choose how pictures are brought to one size (resize: pad or stretch; crop may cut objects off)",
+    "sequence": "Nothing must be done: pictures are brought to one height, and filled up to the width of the widest",
+}
 
 
 def report_pictures(manifest: Manifest, survey: Survey, findings: Findings) -> None:
@@ -24,6 +30,11 @@ def report_pictures(manifest: Manifest, survey: Survey, findings: Findings) -> N
     _channels(manifest, findings)
     _dtypes(manifest, findings)
     _ranges(manifest, survey, findings)
+
+
+def _span(sides: NDArray[np.int64]) -> str:
+    low, high = int(sides.min()), int(sides.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _paths(manifest: Manifest, rows: NDArray[np.int64]) -> Iterable[str]:
@@ -38,9 +49,9 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
         findings.add(
             "info",
             "mixed-sizes",
-            f"{len(sizes):,} different sizes: {height.min():,} to {height.max():,} px high, {width.min():,} to "
-            f"{width.max():,} px wide, in the middle {int(np.median(height)):,} x {int(np.median(width)):,}.",
-            "Choose how pictures are brought to one size (resize: crop, pad or stretch), or train on crops",
+            f"{len(sizes):,} different sizes: {_span(height)} px high, {_span(width)} px wide, in the middle "
+            f"{int(np.median(height)):,} x {int(np.median(width)):,}.",
+            _TO_ONE_SIZE.get(manifest.task, _ANY_WAY),
         )
     small = np.flatnonzero(np.minimum(height, width) < _SMALL_PX)
     if len(small):
@@ -66,7 +77,9 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
         )
     aspect = width / height
     slender = np.flatnonzero(np.maximum(aspect, 1 / aspect) >= _SLENDER)
-    if len(slender) and manifest.task != "sequence":  # lines of text are long by nature
+    if manifest.task == "sequence":
+        return  # lines of text are long by nature, and are neither cropped nor stretched
+    if len(slender):
         row = int(slender[0])
         findings.add(
             "warning",
