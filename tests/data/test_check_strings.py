@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from typer.testing import CliRunner
 
+from pixelwise.cli.main import app
 from pixelwise.data.check import CheckReport, check_data
 from pixelwise.data.check.findings import Finding
 
@@ -35,3 +37,12 @@ def test_advice_for_strings(tmp_path: Path) -> None:
     other = strings(tmp_path, ["aaaa"] * 26, task="classification")
     assert "crop, pad or stretch" in found(other, "mixed-sizes").fix
     assert "pad, or cut them first" in found(other, "slender").fix
+
+
+def test_a_space_can_be_seen(tmp_path: Path) -> None:
+    report = strings(tmp_path, [" ab ", "ba", "a b"] + ["ab"] * 10)
+    assert [row.name for row in report.classes] == [" ", "a", "b"]  # outer spaces are none
+    assert report.class_counts == {" ": 1, "a": 13, "b": 13}
+    assert found(report, "single-image-class").message.startswith("1 class with a single image: ' '. ")
+    shown = CliRunner().invoke(app, ["check", str(tmp_path), "--task", "sequence"]).output
+    assert "\n' ' " in shown

@@ -59,6 +59,9 @@ def test_class_table_shows_what_some_class_has_and_dashes_for_the_undefined():
     ]
     assert [cell.sort for cell in table.rows[1][1]] == ["0", ""]
     assert class_table(None, "classification") is None
+    spaced = class_table({"classes": [{"name": " ", "n": 3}]}, "sequence")
+    assert spaced is not None
+    assert spaced.rows[0][0] == "' '"
 
 
 @settings(max_examples=40, deadline=None)

@@ -53,7 +53,7 @@ def check(
 
 def _print_report(report: "CheckReport") -> None:
     from pixelwise.cli.tables import print_table
-    from pixelwise.data.names import counted
+    from pixelwise.data.names import counted, show_name
 
     typer.echo(f"{report.root}: {report.num_samples:,} samples, {report.task or 'unknown task'}")
     for note in report.notes:
@@ -62,7 +62,7 @@ def _print_report(report: "CheckReport") -> None:
         splits = [split for split in ("train", "val", "test", "") if report.splits.get(split)]
         headers = ["class", *(split or "no split" for split in splits)]
         rows: list[list[object]] = [
-            [row.name, *(row.images.get(split, 0) for split in splits)] for row in report.classes
+            [show_name(row.name), *(row.images.get(split, 0) for split in splits)] for row in report.classes
         ]
         if report.classes[0].pixels is not None:
             headers += ["pixels", "  share"]

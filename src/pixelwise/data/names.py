@@ -41,6 +41,11 @@ def show_path(path: str) -> str:
     return path if path.isprintable() else "".join(map(_shown, path))
 
 
+def show_name(name: str) -> str:
+    """Write a class name so that it can be seen: in quotes where it begins or ends with a space, as a space does."""
+    return f"'{name}'" if name != name.strip() else name
+
+
 def _shown(character: str) -> str:
     if character.isprintable():
         return character

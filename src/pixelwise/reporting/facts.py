@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pixelwise.data.names import show_name
 from pixelwise.errors import PixelwiseError
 from pixelwise.reporting.record import Record, entries, flatten, moment, section
 from pixelwise.reporting.wording import clip, count, duration, instant, label, plain
@@ -209,7 +210,7 @@ def class_counts(record: Record) -> ClassCounts | None:
             continue
         columns.append((name, manifest.images_per_class(chosen)))
     rows = tuple(
-        (clip(name, 80), tuple(int(counts[index]) for _, counts in columns))
+        (clip(show_name(name), 80), tuple(int(counts[index]) for _, counts in columns))
         for index, name in enumerate(manifest.classes[:COUNT_LIMIT])
     )
     return ClassCounts(tuple(name for name, _ in columns), rows, len(manifest.classes) - len(rows))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from pixelwise.data.names import show_name
 from pixelwise.reporting.curves import best_epoch
 from pixelwise.reporting.record import Record, entries, form_of, moment, number, section
 from pixelwise.reporting.wording import clip, counted, duration, label, range_text, score_text
@@ -160,7 +161,7 @@ def _data(record: Record) -> list[Note]:
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(clip(name, 40) for name in names[:_NAMED_CLASSES])
+    shown = ", ".join(clip(show_name(name), 40) for name in names[:_NAMED_CLASSES])
     rest = len(names) - _NAMED_CLASSES
     return f"{shown} and {rest} more" if rest > 0 else shown
 

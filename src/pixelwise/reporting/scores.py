@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelwise.data.names import show_name
 from pixelwise.reporting.charts import CalibrationChart, calibration_chart
 from pixelwise.reporting.record import entries, form_of, number, section
 from pixelwise.reporting.wording import PERCENT, clip, label, range_text, score_text, share_text
@@ -100,7 +101,7 @@ def class_table(scores: dict[str, Any] | None, task: str) -> ClassTable | None:
     rows = []
     for entry in found[:CLASS_LIMIT]:
         cells = [_cell(entry.get("n"), tinted=False), *(_cell(entry.get(key), tinted=True) for key in keys)]
-        rows.append((clip(str(entry.get("name", "")), 80), tuple(cells)))
+        rows.append((clip(show_name(str(entry.get("name", ""))), 80), tuple(cells)))
     return ClassTable(
         (form_of(task).unit.capitalize(), *(label(key) for key in keys)), tuple(rows), len(found) - len(rows)
     )
@@ -155,7 +156,7 @@ class Confusion:
 def confusion(scores: dict[str, Any] | None) -> Confusion | None:
     """Lay out the confusion matrix; of more than :data:`MATRIX_LIMIT` classes the rest is summed up as "others"."""
     given = (scores or {}).get("confusion")
-    names = [str(entry.get("name", "")) for entry in entries(scores, "classes")]
+    names = [show_name(str(entry.get("name", ""))) for entry in entries(scores, "classes")]
     if not isinstance(given, list) or not given or len(given) != len(names):
         return None
     counts = np.array(given, dtype=np.int64)

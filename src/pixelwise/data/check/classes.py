@@ -10,7 +10,7 @@ from pixelwise.data.check.report import ClassRow
 from pixelwise.data.check.survey import Survey
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import IGNORE
-from pixelwise.data.names import SPLITS, some
+from pixelwise.data.names import SPLITS, show_name, some
 from pixelwise.data.split import MANY_STACKS
 from pixelwise.data.task_names import TaskName
 
@@ -112,7 +112,9 @@ def _absent(manifest: Manifest, counts: Counts, findings: Findings) -> None:
         if not (manifest.column("split") == code).any():
             continue
         lacking = [
-            name for name, here, all_ in zip(manifest.classes, counts[code], total, strict=True) if all_ > here == 0
+            show_name(name)
+            for name, here, all_ in zip(manifest.classes, counts[code], total, strict=True)
+            if all_ > here == 0
         ]
         if not lacking:
             continue
@@ -134,7 +136,7 @@ def _absent(manifest: Manifest, counts: Counts, findings: Findings) -> None:
 
 
 def _images(manifest: Manifest, total: Counts, findings: Findings) -> None:
-    named = dict(zip(manifest.classes, total.tolist(), strict=True))
+    named = dict(zip(map(show_name, manifest.classes), total.tolist(), strict=True))
     empty = [name for name, count in named.items() if count == 0]
     if empty:
         findings.add(
