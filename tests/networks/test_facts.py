@@ -20,7 +20,6 @@ VARIANTS = [variant for variant in SHEET if variant["name"] in {*catalogue.names
 NOT_IN_THE_SHEET = {"lenet5_relu", "unet_milesial_bilinear", "unet16"}
 NOT_IN_THE_SHEET |= {"bn_alexnet_2012", "vgg11_lrn", "vgg11_lrn_bn", "vgg16c_bn"}
 NOT_IN_THE_SHEET |= {"enet_classifier", "lenet_crf"}
-LARGEST = {"resnet1202_cifar", "preresnet1001_cifar"}
 UNPADDED_FAMILIES = {"lenet", "window_crf", "alexnet", "inception_v3", "inception_v4", "inception_resnet"}
 UNPADDED_ROWS = {"unet", "unet_phseg_v5", "nin_imagenet"}
 """Convolutions or poolings without padding: maps may be smaller than the input divided by the stride."""
@@ -75,6 +74,10 @@ def lightest_of_each_family() -> set[str]:
     return {name for _, name in rows.values()}
 
 
+LIGHTEST = lightest_of_each_family() | NOT_IN_THE_SHEET
+"""The others of a family have more layers of the same kinds."""
+
+
 @pytest.mark.parametrize("name", sorted(lightest_of_each_family()))
 def test_any_classes_build(name: str) -> None:
     with torch.device("meta"):
@@ -85,7 +88,7 @@ def test_any_classes_build(name: str) -> None:
     assert logits.shape == (2, *([*logits.shape[1:-1], 1] if reads(name) else [1, *logits.shape[2:]]))
 
 
-@pytest.mark.parametrize("name", sorted(lightest_of_each_family() | NOT_IN_THE_SHEET))
+@pytest.mark.parametrize("name", sorted(LIGHTEST))
 def test_macs_equal_pytorchs_own_counter(name: str) -> None:
     network = on_meta(name).eval()
     facts = network.spec.facts
@@ -99,7 +102,10 @@ def test_macs_equal_pytorchs_own_counter(name: str) -> None:
     assert analysis.count_parameters(network) == facts.params
 
 
-@pytest.mark.parametrize("name", [name for name in catalogue.names() if name not in LARGEST])
+@pytest.mark.parametrize(
+    "name",
+    [name if name in LIGHTEST else pytest.param(name, marks=pytest.mark.slow) for name in catalogue.names()],
+)
 def test_any_channels_build_and_features_come_as_declared(name: str) -> None:
     with torch.device("meta"):
         network = catalogue.create(name, in_channels=4, num_classes=1).eval()
