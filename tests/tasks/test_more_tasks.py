@@ -218,11 +218,19 @@ def test_scores_of_boxes():
     logits = torch.cat([F.one_hot(torch.tensor([0, 1, 0, 1, 0]), 3).float(), torch.logit(boxes)], 1)
     scores = in_parts(task, logits, truth)
     assert scores == pytest.approx({
-        "top1": 4 / 5, "localisation_accuracy": 2 / 4, "box_iou": (1 + 0.525 + 1 + 0.175) / 4,
+        "top1": 4 / 5, "localisation_accuracy": 2 / 5, "box_iou": (1 + 0.525 + 1 + 0.175) / 5,
     }, abs=1e-5)  # fmt: skip
     meter = task.meter()
     meter.update(logits[3:4], truth[3:4])
-    assert meter.scores() == {"top1": 1.0}
+    assert meter.scores() == {"top1": 1.0, "localisation_accuracy": 0.0, "box_iou": 0.0}
+
+
+def test_of_one_class_there_is_no_share_that_is_right():
+    task = make_task("localisation", ("a",))
+    box = torch.tensor([[0.5, 0.5, 0.8, 0.8]])
+    meter = task.meter()
+    meter.update(torch.cat([torch.zeros(1, 1), torch.logit(box)], 1), torch.cat([torch.zeros(1, 1), box], 1))
+    assert meter.scores() == pytest.approx({"localisation_accuracy": 1.0, "box_iou": 1.0}, abs=1e-5)
 
 
 # --- weights --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Source: Russakovsky et al., "ImageNet Large Scale Visual Recognition Challenge", 2015, section 4.2: an object is
 localised where the class is right and the boxes overlap by at least half; the localisation error is the share of
-pictures where it is not. The challenge lets a model guess five times; here it guesses once.
+pictures where it is not. The challenge lets a model guess five times; here it guesses once. Of one class there is
+neither top1 nor a calibration error: it could not be wrong.
 """
 
 import numpy as np
@@ -23,6 +24,7 @@ from pixelwise.metrics import (
     ratio,
 )
 from pixelwise.predict.box_prediction import BoxPrediction
+from pixelwise.tasks.views import hidden_objects
 
 
 def score_boxes(work: Work) -> Findings:
@@ -48,9 +50,9 @@ def score_boxes(work: Work) -> Findings:
         )
         for place, index in enumerate(work.indices)
     )
-    bins = calibration_bins(confidences, right)
     localised = right & (overlaps >= LOCALISED_IOU)
     size = len(work.classes)
+    has_choice = size > 1
     columns = [(right, labels, 0), (np.ones(count), labels, 1), (np.ones(count), predicted, 2)]
     columns += [(overlaps, labels, 3), (localised, labels, 4)]
     summands = scipy.sparse.csr_array(
@@ -62,13 +64,13 @@ def score_boxes(work: Work) -> Findings:
     )
 
     def measure(sums: Array) -> Measured:
-        right, truth, said, overlap, found = (sums[:, block * size : (block + 1) * size] for block in range(5))
-        counts = ClassCounts(right, truth, said)
+        correct, truth, said, overlap, found = (sums[:, block * size : (block + 1) * size] for block in range(5))
+        counts = ClassCounts(correct, truth, said)
         accuracy = ratio(found.sum(1), truth.sum(1))
         overall = {
             "localisation_accuracy": accuracy,
             "localisation_error": 1 - accuracy,
-            "top1": counts.accuracy(),
+            **({"top1": counts.accuracy()} if has_choice else {}),
             "box_iou": ratio(overlap.sum(1), truth.sum(1)),
         }
         classes = {
@@ -80,6 +82,17 @@ def score_boxes(work: Work) -> Findings:
         return Measured(overall, classes, truth)
 
     tally = tally_sums(summands, measure, work.classes, images=count, seed=work.seed, should_stop=work.should_stop)
-    ece = Score("ece", expected_calibration_error(bins), count, "fraction", None, None)
     confusion = confusion_matrix(labels, predicted, size, ignore=None)
-    return Findings(tally.with_score(ece), confusion, samples, bins)
+    bins = calibration_bins(confidences, right) if has_choice else ()
+    if has_choice:
+        tally = tally.with_score(Score("ece", expected_calibration_error(bins), count, "fraction", None, None))
+    return Findings(tally, confusion, samples, bins, _cut_away(work))
+
+
+def _cut_away(work: Work) -> tuple[str, ...]:
+    hidden = hidden_objects(work.manifest, work.predictor.model.preprocess, work.indices)
+    if not hidden:
+        return ()
+    return (
+        f"The model's resize=crop cuts away all of {hidden} of {len(work.indices)} objects: they count as not found.",
+    )

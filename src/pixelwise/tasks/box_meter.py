@@ -13,8 +13,8 @@ _STEPS = 2**20
 class BoxMeter(Meter):
     """Shares of pictures whose class is right, and whose box is as well; and the mean overlap of the boxes.
 
-    Overlaps are measured in the network's view. A picture whose view shows no part of the object counts for the class
-    only.
+    Overlaps are measured in the network's view. An object of which the view shows no part is not found, as in
+    evaluation. Of one class there is no top1: it could not be wrong.
 
     Args:
         num_classes: K.
@@ -23,7 +23,7 @@ class BoxMeter(Meter):
 
     def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
-        names = ("pictures", "right", "boxes", "localised", "overlap")
+        names = ("pictures", "right", "localised", "overlap")
         self._state = {name: torch.zeros((), dtype=torch.int64) for name in names}
 
     def update(self, logits: Tensor, target: Tensor) -> None:
@@ -35,16 +35,14 @@ class BoxMeter(Meter):
         overlap = box_iou(corners(torch.sigmoid(logits[:, self.num_classes :])), corners(target[:, 1:])) * shown
         self._add("pictures", torch.tensor(len(logits), device=logits.device))
         self._add("right", right.sum())
-        self._add("boxes", shown.sum())
         self._add("localised", (right & (overlap >= LOCALISED_IOU)).sum())
         self._add("overlap", (overlap * _STEPS).round().long().sum())
 
     def scores(self) -> dict[str, float]:
-        """Return localisation_accuracy, top1 and box_iou; the first and the last where any box was shown."""
+        """Return localisation_accuracy, top1 and box_iou."""
         state = {name: int(tensor) for name, tensor in self._state.items()}
-        refuse_nothing(state["pictures"])
-        scores = {"top1": state["right"] / state["pictures"]}
-        if state["boxes"]:
-            scores["localisation_accuracy"] = state["localised"] / state["boxes"]
-            scores["box_iou"] = state["overlap"] / (_STEPS * state["boxes"])
-        return scores
+        pictures = state["pictures"]
+        refuse_nothing(pictures)
+        top1 = {"top1": state["right"] / pictures} if self.num_classes > 1 else {}
+        box_iou = state["overlap"] / (_STEPS * pictures)
+        return {"localisation_accuracy": state["localised"] / pictures, **top1, "box_iou": box_iou}

@@ -6,8 +6,11 @@ from typing import Any
 
 from pixelwise import catalogue
 from pixelwise.analysis import count_parameters
+from pixelwise.data.manifest import Manifest
+from pixelwise.data.preprocess import Preprocess
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network
+from pixelwise.tasks.views import hidden_objects
 from pixelwise.training.assemble import recipe_of
 from pixelwise.training.parts import frozen_stages, parameters_of_stages
 from pixelwise.training.recipe import NOTHING_FROZEN, Recipe
@@ -52,6 +55,18 @@ def describe_plan(config: RunConfig, folder: object, epoch: int = 0) -> Iterator
     threads = f"{config.threads} thread{'' if config.threads == 1 else 's'}"
     yield f"Device: {config.device}, {config.precision}, {threads}, seed {config.seed}."
     yield f"Run: {folder}"
+
+
+def describe_cuts(config: RunConfig, manifest: Manifest) -> Iterator[str]:
+    """Warn of objects that the network will not be shown, because the preprocessing cuts them away."""
+    preprocess = Preprocess.from_json(config.preprocess)
+    for split in ("train", "val", "test"):
+        indices = manifest.indices(split)
+        if hidden := hidden_objects(manifest, preprocess, indices):
+            yield (
+                f"Warning: resize=crop cuts away all of the object in {hidden} of {len(indices)} pictures of the "
+                f"{split} split; --set resize=pad shows them."
+            )
 
 
 def _weights(initial: dict[str, Any]) -> Iterator[str]:

@@ -24,10 +24,11 @@ from pixelwise.data.manifest import Manifest
 from pixelwise.data.measuring import measure_preprocess
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
-from pixelwise.errors import RecipeError, suggest
+from pixelwise.errors import DataError, RecipeError, suggest
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS, Task, make_task
+from pixelwise.tasks.views import hidden_objects
 from pixelwise.training.device import Precision, describe_machine, settle_precision
 from pixelwise.training.initial import plan_initial_weights
 from pixelwise.training.parts import check_parts
@@ -47,6 +48,9 @@ ClassWeights = Sequence[float] | Literal["balanced"] | None
 
 CROP_FRACTION = 0.875
 """Share of the short side that resize=crop keeps: 224 of 256, as usual for ImageNet."""
+
+MOST_HIDDEN = 0.9
+"""Share of a split's objects that may be cut away: with fewer left there is nothing to learn or to measure."""
 
 SMALL_PX = 64
 """Largest side of pictures that CIFAR's networks suit."""
@@ -162,6 +166,7 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
     check_strings(manifest, network, found)
     initial = plan_initial_weights(choices.weights, choices.adapt, network)
     preprocess = _preprocess(source, recipe, network.in_channels, initial)
+    check_objects(manifest, preprocess)
     return RunConfig(
         name=choices.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -188,6 +193,24 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
         data=source.to_json(),
         init_weights=initial,
     )
+
+
+def check_objects(manifest: Manifest, preprocess: Preprocess) -> None:
+    """Refuse a preprocessing that cuts away nearly all objects of a split.
+
+    Raises:
+        DataError: says how many.
+
+    """
+    for split in ("train", "val"):
+        indices = manifest.indices(split)
+        hidden = hidden_objects(manifest, preprocess, indices)
+        if hidden > MOST_HIDDEN * len(indices):
+            raise DataError(
+                f"resize=crop cuts away all of the object in {hidden} of {len(indices)} pictures of the {split} split",
+                expected="objects that the network is shown",
+                do="Use --set resize=pad or --set resize=stretch",
+            )
 
 
 def _preprocess(source: Source, recipe: Recipe, channels: int, initial: dict[str, Any] | None) -> Preprocess:
