@@ -119,8 +119,9 @@ def test_both_heads_are_drawn_afresh_for_other_classes() -> None:
 
 
 def test_another_auxiliary_head_is_refused() -> None:
+    plain, normalised = (small(auxiliary=form, **PUBLISHED_STEM).build(3, 5) for form in ("plain", "batch"))
     with pytest.raises(WeightsError, match=r"AuxLogits\.conv1\.conv\.bias is missing"):
-        load_tensors(small(auxiliary="plain").build(3, 5), as_torchvision(small(auxiliary="batch").build(3, 5)), "file")
+        load_tensors(plain, as_torchvision(normalised), "file")
 
 
 @pytest.mark.parametrize(("auxiliary", "fewer"), [("none", 3_326_696), ("plain", 768), ("batch", 0)])
