@@ -128,7 +128,11 @@ def test_boxes_of_a_table(tmp_path: Path) -> None:
     [
         ("a.png,x,1,2,,4", "t.csv line 3 (the box of a.png has '' for x_max, not a number)"),
         ("a.png,x,1,2,nan,4", "t.csv line 3 (the box of a.png has 'nan' for x_max, not a number)"),
-        ("a.png,x,5,2,3,4", "t.csv line 3 (the box of a.png has no extent: x 5 to 3, y 2 to 4)"),
+        ("a.png,x,5,2,3,4", "t.csv line 3 (the box of a.png has x_min and x_max swapped: 5 and 3)"),
+        ("a.png,x,1,4,3,2", "t.csv line 3 (the box of a.png has y_min and y_max swapped: 4 and 2)"),
+        ("a.png,x,3,2,3,4", "t.csv line 3 (the box of a.png has no extent: x 3 to 3, y 2 to 4)"),
+        ('a.png,x,"1,5",2,3,4', "t.csv line 3 (the box of a.png has '1,5' for x_min, not a number: write 1.5)"),
+        ("a.png,x,one,2,3,4", "t.csv line 3 (the box of a.png has 'one' for x_min, not a number)"),
         ("a.png,,1,2,3,4", "t.csv line 3 (no label for a.png)"),
         ("a.png,x,9,2,12,4", "a.png (its box (x 9 to 12, y 2 to 4) lies outside the picture of 6 x 8 px)"),
     ],
@@ -257,6 +261,33 @@ def test_columns_that_cannot_be_meant_so(
     refuses(tmp_path, f"ROOT: {message}", **options)
 
 
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    images(tmp_path, "pictures/a.png")
+    (tmp_path / "t.csv").write_text(BOXES)
+    refuses(tmp_path, "ROOT: t.csv has no rows. Expected one row for each image below the header. Write them.")
+
+
+def test_rows_at_fault_are_named_a_few_times(tmp_path: Path) -> None:
+    images(tmp_path, *(f"{k}.png" for k in range(5)))
+    (tmp_path / "t.csv").write_text("path,labels\n" + "".join(f"{k}.png,x,y\n" for k in range(5)))
+    report = check_data(tmp_path, use_cache=False)
+    whole, rows = report.findings
+    assert whole.message.count("3 cells, the header has 2") == 3
+    assert "; and 2 more)" in whole.message
+    assert rows.code == "unfit-row"
+    assert rows.fix == "Put cells that hold the separator in quotes, and complete short rows"
+
+
+def test_names_that_differ_in_case_only(tmp_path: Path) -> None:
+    images(tmp_path, "a.png", "b.png", "c.png")
+    (tmp_path / "t.csv").write_text("path,label,text\na.png,Owl,A\nb.png,owl,a\nc.png,cat,a\n")
+    report = check_data(tmp_path, task="classification", use_cache=False)
+    told = [finding.message for finding in report.findings if finding.code == "similar-names"]
+    assert told == ["1 class spelt in several ways: Owl and owl."]
+    report = check_data(tmp_path, task="sequence", use_cache=False)
+    assert "similar-names" not in {finding.code for finding in report.findings}
+
+
 def test_columns_that_are_not_used_are_told(tmp_path: Path) -> None:
     images(tmp_path, "a.png", "b.png")
     (tmp_path / "t.csv").write_text("path,label,labels,tags,width,\na.png,x,u,v,8,\nb.png,y,u,v,8,\n")
@@ -290,7 +321,7 @@ def test_boxes_around_masks(tmp_path: Path, with_table: bool) -> None:
     )
     report = check_data(tmp_path, use_cache=False, task="localisation", layout=layout)
     assert not report.has_errors
-    assert [finding.severity for finding in report.findings if finding.code == "left-aside"] == ["info"]
+    assert [finding.severity for finding in report.findings if finding.code == "no-object"] == ["info"]
     assert ("masks/b.png", "a mask of background only: there is nothing to draw a box around") in manifest.skipped
     assert index(tmp_path, layout=layout).task == "segmentation"
 

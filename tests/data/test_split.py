@@ -304,6 +304,8 @@ def test_notes_say_how_it_was_divided() -> None:
         "Divided with seed 0 into 75 % train, 25 % val, stratified by class, 2 exact duplicates kept with their "
         "originals.",
     )
+    single = manifest_of([0, 1] * 20, contents=[*range(39), 1])
+    assert split_manifest(single).notes[0].endswith("stratified by class, 1 exact duplicate kept with its original.")
     grouped = manifest_of([0, 1] * 20, groups=[f"g{k // 2}" for k in range(40)])
     assert split_manifest(grouped).notes[0].endswith("stratified by class, grouped by column.")
     cut = split_manifest(manifest_of([0, 1] * 20, splits=[TRAIN] * 40))

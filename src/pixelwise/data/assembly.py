@@ -22,6 +22,7 @@ BadImages = Literal["refuse", "skip"]
 
 DTYPES: Final = ("uint8", "uint16", "float32")  # a dtype's code in a manifest is its place here
 _SHOWN_FAULTS: Final = 10
+_SHOWN_OF_ALL: Final = 3  # where everything is at fault, mostly in the same way
 _NO_HASH: Final = bytes(DIGEST_BYTES)
 
 
@@ -79,7 +80,7 @@ def assemble(
     if not found.units:
         why = [*faults, *found.skipped]
         raise DataError(
-            f"{tree.root}: none of its images can be used" + (f" ({_shown(why)})" if why else ""),
+            f"{tree.root}: none of its images can be used" + (f" ({_shown(why, _SHOWN_OF_ALL)})" if why else ""),
             expected="readable images, each with its label or mask",
             do="Check the folder",
         )
@@ -171,7 +172,7 @@ def _refusal(tree: Tree, faults: list[Fault]) -> DataError:
     )
 
 
-def _shown(faults: list[Fault]) -> str:
-    shown = "; ".join(f"{where} ({reason})" for where, reason in faults[:_SHOWN_FAULTS])
-    rest = len(faults) - _SHOWN_FAULTS
+def _shown(faults: list[Fault], most: int = _SHOWN_FAULTS) -> str:
+    shown = "; ".join(f"{where} ({reason})" for where, reason in faults[:most])
+    rest = len(faults) - most
     return f"{shown}; and {rest:,} more" if rest > 0 else shown

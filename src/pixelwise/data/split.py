@@ -93,6 +93,8 @@ def _about_bonds(group_by: str | None, groups: Codes | None, bound: Codes) -> st
     if groups is not None:
         return f", grouped by {group_by or 'column'}" if group_by != "file" else ", grouped by file"
     extra = len(bound) - (int(bound.max()) + 1)
+    if extra == 1:
+        return ", 1 exact duplicate kept with its original"
     return f", {extra:,} exact duplicates kept with their originals" if extra else ""
 
 

@@ -162,6 +162,7 @@ def _images(manifest: Manifest, total: Counts, findings: Findings) -> None:
             f"{counted(len(few), 'class', 'classes')} of fewer than {_FEW} images: {some(few)}.",
             "Their scores will be uncertain: add images if you can",
         )
+    _alike(manifest, findings)
     present = {name: count for name, count in named.items() if count}
     most, least = max(present, key=present.__getitem__), min(present, key=present.__getitem__)
     ratio = present[most] / present[least]
@@ -174,6 +175,23 @@ def _images(manifest: Manifest, total: Counts, findings: Findings) -> None:
             _BALANCING.get(
                 manifest.task, "Use class weights (balanced), and judge by per-class scores, not by accuracy"
             ),
+        )
+
+
+def _alike(manifest: Manifest, findings: Findings) -> None:
+    """Warn of names that differ in case or in spaces only; of characters these are different ones."""
+    if manifest.task == "sequence":
+        return
+    spellings: dict[str, list[str]] = {}
+    for name in manifest.classes:
+        spellings.setdefault("".join(name.casefold().split()), []).append(name)
+    alike = [" and ".join(names) for names in spellings.values() if len(names) > 1]
+    if alike:
+        findings.add(
+            "warning",
+            "similar-names",
+            f"{counted(len(alike), 'class', 'classes')} spelt in several ways: {some(alike)}.",
+            "Write each name in one way, unless these are different classes",
         )
 
 

@@ -91,6 +91,12 @@ _KINDS: Final = (
         "Correct the table: pixels of the picture, x_min < x_max and y_min < y_max",
     ),
     _Kind(
+        "unfit-row",
+        r"^\d+ cells, the header has ",
+        "Rows of more or fewer cells than the header",
+        "Put cells that hold the separator in quotes, and complete short rows",
+    ),
+    _Kind(
         "empty-class",
         r"a class folder without images|a class without usable images",
         "Classes without images",
@@ -148,7 +154,8 @@ def report_skipped(skipped: Sequence[Fault], findings: Findings) -> None:
     """Report what was left aside without fault: hidden and odd folders, links out of the data folder, the rest."""
     links = [entry for entry in skipped if entry[1].startswith("a link")]
     odd = [entry for entry in skipped if entry[1].startswith(("hidden", "file of another", "folder of another"))]
-    rest = [entry for entry in skipped if entry not in {*links, *odd}]
+    empty = [entry for entry in skipped if entry[1] == BACKGROUND_ONLY]
+    rest = [entry for entry in skipped if entry not in {*links, *odd, *empty}]
     if links:
         findings.add(
             "warning",
@@ -165,9 +172,16 @@ def report_skipped(skipped: Sequence[Fault], findings: Findings) -> None:
             "Nothing must be done: they are left aside",
             (path for path, _ in odd),
         )
+    if empty:
+        findings.add(
+            "info",
+            "no-object",
+            f"Pictures without an object ({len(empty):,}): {_told(empty)}.",
+            "Nothing must be done if they truly show none: they are left out",
+            (path for path, _ in empty),
+        )
     if rest:
-        # a test set whose masks are kept secret, and pictures without an object
-        meant = all("has no masks" in reason or reason == BACKGROUND_ONLY for _, reason in rest)
+        meant = all("has no masks" in reason for _, reason in rest)  # a test set whose masks are kept secret
         findings.add(
             "info" if meant else "warning",
             "left-aside",

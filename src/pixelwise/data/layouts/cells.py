@@ -67,10 +67,16 @@ def _box(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
     for column in BOX_COLUMNS:
         edge = _number(cells[column])
         if edge is None:
-            return f"the box of {_picture(cells, finder)} has '{show_path(cells[column])}' for {column}, not a number"
+            point = cells[column].replace(",", ".")
+            remedy = "" if _number(point) is None else f": write {point}"
+            came = f"the box of {_picture(cells, finder)} has '{show_path(cells[column])}' for {column}, not a number"
+            return came + remedy
         edges.append(edge)
     x_min, y_min, x_max, y_max = edges
-    if x_max <= x_min or y_max <= y_min:
+    for axis, low, high in (("x", x_min, x_max), ("y", y_min, y_max)):
+        if high < low:
+            return f"the box of {_picture(cells, finder)} has {axis}_min and {axis}_max swapped: {low:g} and {high:g}"
+    if x_max == x_min or y_max == y_min:
         return f"the box of {_picture(cells, finder)} has no extent: x {x_min:g} to {x_max:g}, y {y_min:g} to {y_max:g}"
     return Target(names=target.names, box=(x_min, y_min, x_max, y_max))
 

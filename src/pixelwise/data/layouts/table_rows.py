@@ -22,7 +22,8 @@ def find(
     """List the rows of one table, or of one table per split (``train.csv``, ``val.csv``, ``test.csv``).
 
     Raises:
-        DataError: columns missing, several candidates, columns for several tasks and none chosen, too few classes.
+        DataError: no rows, columns missing, several candidates, columns for several tasks and none chosen, or too few
+            classes.
 
     """
     if not found:
@@ -34,6 +35,12 @@ def find(
             f"{tree.root} holds several tables: {some(names)}",
             expected="one table, or one per split named train, val, test",
             do=f'Choose one: layout="table:{names[0]}"',
+        )
+    if not any(table.rows for table in found):
+        raise DataError(
+            f"{tree.root}: {some([show_path(table.name) for table in found])} has no rows",
+            expected="one row for each image below the header",
+            do="Write them",
         )
     served = served_task(tree, found, task)
     listing = Listing(layout=NAME, task=served)
