@@ -36,6 +36,11 @@ def test_advice_is_what_a_trained_model_can_follow(tmp_path):
     )
     with pytest.raises(DataError, match="Did you mean"):
         evaluate_run(run.path, class_folders(tmp_path / "misspelt", classes=("cat", "dogs", "owl")))
+    (foreign / "t.csv").write_text("path,text\nelk/0.png,ab\nfox/0.png,ba\n")
+    (foreign / "fox").rename(foreign / "elk" / "fox")  # one folder only: the table is meant
+    with pytest.raises(DataError, match="Expected a column 'label' for classification") as caught:
+        evaluate_run(run.path, foreign)
+    assert caught.value.do == "Correct the data, or give a folder with data for the classes cat, dog, owl"
 
 
 def test_a_picture_of_a_size_that_the_trained_network_cannot_take_is_to_be_resized(tmp_path):

@@ -10,6 +10,7 @@ from pixelwise.data.names import show_path, some
 from pixelwise.data.task_names import BOX_COLUMNS, TARGET_FORMS, TASK_NAMES, TaskName
 from pixelwise.errors import DataError
 
+_ADD_LABEL: Final = "Add a column 'label' with the class of each box; one name for all will do"
 _FEWEST_EDGES: Final = 2  # a column "left" or "top" by itself may be anything
 
 
@@ -86,9 +87,6 @@ def _refuse_half_boxes(tree: Tree, found: Sequence[Table], served: Sequence[Task
             expected=f"the columns {', '.join(TARGET_FORMS['localisation'].columns)}",
             do=do + other,
         )
-
-
-_ADD_LABEL: Final = "Add a column 'label' with the class of each box; one name for all will do"
 
 
 def _has_sides(table: Table) -> bool:
