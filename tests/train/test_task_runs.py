@@ -183,7 +183,7 @@ def test_the_command_line_takes_boxes_from_masks(tmp_path, capsys):
     assert "with a box of one of 1 class" in capsys.readouterr().err
     assert Run.open(run).config.num_classes == 5
     scores = Scores.load(run / "scores.json")
-    assert scores["top1"].value == 1
+    assert "top1" not in [score.name for score in scores.scores], "of one class there is nothing to tell apart"
     assert scores["box_iou"].value > 0.5
     assert pw.evaluate(run, tmp_path / "data")["box_iou"].value == scores["box_iou"].value
 
