@@ -3,7 +3,8 @@
 from collections import OrderedDict
 from typing import Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 Normalisation = Literal["none", "batch"]
 
@@ -12,6 +13,9 @@ class ConvNormAct(nn.Sequential):
     """A convolution, then batch normalisation if asked for, then ReLU if asked for.
 
     The parts are named ``conv``, ``norm`` and ``act``. Input (N, in_channels, H, W).
+
+    Without gradients, normalisation in evaluation overwrites the convolution's maps, which nothing else reads: one map
+    less in memory than part by part, and up to a rounding the same numbers. Parts with hooks are called by themselves.
 
     Args:
         in_channels: channels of the input.
@@ -52,3 +56,37 @@ class ConvNormAct(nn.Sequential):
         if activation == "relu":
             parts["act"] = nn.ReLU(inplace=True)
         super().__init__(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in_channels, H, W) to (N, out_channels, H', W')."""
+        overwrites = not any(_has_hooks(part) for part in self)
+        for part in self:
+            x = normalise(x, part, in_place=overwrites) if isinstance(part, nn.BatchNorm2d) else part(x)
+        return x
+
+    def in_order(self) -> tuple[tuple[str, ...], ...]:
+        """Return the order of the parts (:class:`~pixelwise.layers.folding.InOrder`)."""
+        return (tuple(self._modules),)
+
+
+def normalise(x: Tensor, norm: nn.Module, *, in_place: bool = False) -> Tensor:
+    """Return ``norm(x)`` of x (N, C, H, W); in evaluation without gradients by one multiply-add, if told in place.
+
+    Args:
+        x: the maps.
+        norm: called as it is if it is no plain batch normalisation, has hooks, or has other kinds of numbers than x.
+        in_place: whether x may be overwritten where there are no gradients, in evaluation.
+
+    """
+    if type(norm) is not nn.BatchNorm2d or norm.training or torch.is_grad_enabled() or _has_hooks(norm):
+        return norm(x)
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None or not norm.affine or mean.dtype != x.dtype:
+        return norm(x)
+    gain = norm.weight * torch.rsqrt(variance + norm.eps)
+    shift = norm.bias - mean * gain
+    return torch.addcmul(shift[:, None, None], x, gain[:, None, None], out=x if in_place else None)
+
+
+def _has_hooks(part: nn.Module) -> bool:
+    return bool(part._forward_hooks or part._forward_pre_hooks)
