@@ -59,7 +59,7 @@ class ConvNormAct(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in_channels, H, W) to (N, out_channels, H', W')."""
-        overwrites = not any(_has_hooks(part) for part in self)
+        overwrites = not any(has_hooks(part) for part in self)
         for part in self:
             x = normalise(x, part, in_place=overwrites) if isinstance(part, nn.BatchNorm2d) else part(x)
         return x
@@ -78,7 +78,7 @@ def normalise(x: Tensor, norm: nn.Module, *, in_place: bool = False) -> Tensor:
         in_place: whether x may be overwritten where there are no gradients, in evaluation.
 
     """
-    if type(norm) is not nn.BatchNorm2d or norm.training or torch.is_grad_enabled() or _has_hooks(norm):
+    if type(norm) is not nn.BatchNorm2d or norm.training or torch.is_grad_enabled() or has_hooks(norm):
         return norm(x)
     mean, variance = norm.running_mean, norm.running_var
     if mean is None or variance is None or not norm.affine or mean.dtype != x.dtype:
@@ -88,5 +88,6 @@ def normalise(x: Tensor, norm: nn.Module, *, in_place: bool = False) -> Tensor:
     return torch.addcmul(shift[:, None, None], x, gain[:, None, None], out=x if in_place else None)
 
 
-def _has_hooks(part: nn.Module) -> bool:
+def has_hooks(part: nn.Module) -> bool:
+    """Say whether somebody looks at what goes into a part or comes out of it."""
     return bool(part._forward_hooks or part._forward_pre_hooks)

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pixelwise.layers.convolution import has_hooks
 from pixelwise.layers.packing import PackedConv2d, PackedLinear, can_pack
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
@@ -65,7 +66,7 @@ def for_prediction(network: AnyModule) -> AnyModule:
     for chain in list(_chains(folded)):
         parts = {name: folded.get_submodule(name) for name in chain.names}
         for name, part in parts.items():
-            if places[id(part)] > 1 or _has_hooks(part) or (isinstance(part, nn.Linear) and not chain.is_at_pixels):
+            if places[id(part)] > 1 or has_hooks(part) or (isinstance(part, nn.Linear) and not chain.is_at_pixels):
                 parts[name] = nn.Identity()  # nothing that could be folded: the chain ends before it
         for name, part in _fold(parts, packs=packs).items():
             folded.set_submodule(name, part)
@@ -153,10 +154,6 @@ def _is_foldable(part: nn.Module) -> bool:
         case nn.GELU():
             return part.approximate == "none"
     return True
-
-
-def _has_hooks(part: nn.Module) -> bool:
-    return bool(part._forward_hooks or part._forward_pre_hooks)
 
 
 def _exact(tensor: Tensor) -> Tensor:
