@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pixelwise.errors import ImageError
-from pixelwise.predict.overlay import display_rgb, draw_overlay, with_legend
+from pixelwise.predict.overlay import display_rgb, draw_overlay, with_captions, with_legend
 from pixelwise.predict.palette import IGNORED, class_colours
 
 CLASSES = ("background", "cell")
@@ -92,3 +92,25 @@ def test_small_pictures_are_enlarged_and_long_legends_get_more_lines():
     assert page.shape[1] == 43 * 6  # the smallest multiple of 6 that is not below 256
     assert np.array_equal(page[0 : 6 * 43 : 43, 0 : 6 * 43 : 43], drawn)
     assert page.shape[0] > 6 * 43 + 6 * 11
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["shoe 98.7% at x 1000 to 1100, y 1000 to 1200", "T-shirt/top-with-a-very-long-name-that-has-no-space 50.0%"],
+)
+def test_captions_wider_than_the_picture_are_wrapped_and_not_cut_off(text):
+    """As many bright pixels stand below a narrow picture as below a wide one that holds the text in one line."""
+    narrow = with_captions(np.zeros((256, 256, 3), np.uint8), [(text, (255, 0, 0))])
+    lit = (narrow[256:].min(-1) > 150).sum()
+    page = with_captions(np.zeros((256, 490, 3), np.uint8), [(text, (255, 0, 0))])
+    assert lit == pytest.approx((page[256:].min(-1) > 150).sum(), rel=0.1)
+    assert narrow.shape[0] > page.shape[0]
+    assert (narrow[256:, -4:] == 24).all()
+
+
+def test_what_follows_a_wrapped_caption_begins_a_line():
+    red, blue = (255, 0, 0), (0, 0, 255)
+    page = with_captions(np.zeros((9, 256, 3), np.uint8), [("a", red), ("many words " * 8, red), ("b", blue)])[9:]
+    rows = [np.flatnonzero((page == colour).all(-1).any(1)) for colour in (red, blue)]
+    assert rows[0].max() < rows[1].min()
+    assert np.flatnonzero((page == blue).all(-1).any(0)).min() < 12

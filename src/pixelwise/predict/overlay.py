@@ -1,6 +1,7 @@
 """Pictures that people look at: any image as 8-bit RGB, and label maps or boxes drawn over it, with a legend."""
 
 import functools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,42 +97,73 @@ def with_legend(overlay: NDArray[np.uint8], label_map: NDArray[np.uint8], classe
 def with_captions(overlay: NDArray[np.uint8], entries: Sequence[Caption]) -> NDArray[np.uint8]:
     """Put texts with swatches of their colours below an overlay (H, W, 3).
 
-    A picture narrower than 256 pixels is enlarged by a whole factor first, so that the texts can be read.
+    A picture narrower than 256 pixels is enlarged by a whole factor first, so that the texts can be read. A text wider
+    than the picture goes on in further lines.
     """
     factor = -(-_LEGEND_MIN_WIDTH_PX // overlay.shape[1])
     picture = np.kron(overlay, np.ones((factor, factor, 1), dtype=np.uint8))
     width = picture.shape[1]
     size = int(np.clip(width / 45, 11, 40))
     font = _font(size)
-    line, swatch, x = size + size // 2, size, size // 2
-    spots, row = [], 0
+    line, swatch, x_start = size + size // 2, size, size // 2
+    x = x_start
+    indent = swatch + size // 3
+    spots: list[tuple[int, int, str, tuple[int, int, int] | None]] = []
+    row = 0
     for text, colour in entries:
-        needed = swatch + size // 3 + round(font.getlength(text)) + size
-        if x + needed > width and x > size // 2:
-            x, row = size // 2, row + 1
-        spots.append((x, row * line + size // 2, text, colour))
+        first, *others = _wrap(text, font, width - 2 * x_start - indent)
+        needed = indent + math.ceil(font.getlength(first)) + size
+        if x > x_start and (others or x + needed - size > width):
+            x, row = x_start, row + 1
+        spots.append((x, row * line + size // 2, first, colour))
         x += needed
+        for more in others:
+            row += 1
+            spots.append((x_start, row * line + size // 2, more, None))
+            x = width
     strip = Image.new("RGB", (width, (row + 1) * line + size // 2), (24, 24, 24))
     draw = ImageDraw.Draw(strip)
-    for left, top, text, colour in spots:
-        draw.rectangle((left, top, left + swatch - 1, top + swatch - 1), fill=colour, outline=(200, 200, 200))
-        draw.text((left + swatch + size // 3, top + swatch // 2), text, font=font, fill=(240, 240, 240), anchor="lm")
+    for left, top, text, shade in spots:
+        if shade is not None:
+            draw.rectangle((left, top, left + swatch - 1, top + swatch - 1), fill=shade, outline=(200, 200, 200))
+        draw.text((left + indent, top + swatch // 2), text, font=font, fill=(240, 240, 240), anchor="lm")
     return np.concatenate([picture, np.asarray(strip)])
 
 
+def _wrap(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+    """Break a text into lines of at most ``width`` pixels: at spaces, and within a word only where it is wider."""
+    lines = [""]
+    for word in text.split(" "):
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if font.getlength(joined) <= width:
+            lines[-1] = joined
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if lines[-1] and font.getlength(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
+
+
 def draw_box(
-    rgb: NDArray[np.uint8], box: tuple[float, float, float, float], colour: tuple[int, int, int]
+    rgb: NDArray[np.uint8],
+    box: tuple[float, float, float, float],
+    colour: tuple[int, int, int],
+    line_px: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw a box over an RGB picture (H, W, 3): a line of the colour just inside its edges, between dark ones.
+    """Draw a box over an RGB picture (H, W, 3): a line of the colour just inside its edges, a dark one around it.
 
     Args:
         rgb: the picture; it is not written to.
         box: x_min, y_min, x_max, y_max in pixels.
         colour: of the line, RGB.
+        line_px: how thick each line is; None suits the picture's own size.
 
     """
     height, width = rgb.shape[:2]
-    line = max(1, round(min(height, width) / 250))
+    line = line_px or max(1, round(min(height, width) / 250))
     drawn = Image.fromarray(rgb)
     draw = ImageDraw.Draw(drawn)
     left, right = (min(max(round(edge), 0), width) for edge in (box[0], box[2]))
@@ -139,7 +171,7 @@ def draw_box(
     corners = (min(left, width - 1), min(top, height - 1), max(right - 1, left), max(bottom - 1, top))
     edge = (corners[0] - line, corners[1] - line, corners[2] + line, corners[3] + line)
     if min(height, width) > _SHADED_PX:  # on smaller pictures it would hide what it frames
-        draw.rectangle(edge, outline=_SHADE, width=3 * line)
+        draw.rectangle(edge, outline=_SHADE, width=line)
     draw.rectangle(corners, outline=colour, width=line)
     return np.asarray(drawn)
 

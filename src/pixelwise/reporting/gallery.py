@@ -24,6 +24,8 @@ class Gallery:
     unavailable: str
     has_panels: bool = False
     """Each shot shows several pictures side by side."""
+    is_large: bool = False
+    """Each shot's picture is shown larger than usual."""
 
 
 def gallery(record: Record, budget_bytes: int) -> Gallery | None:
@@ -56,7 +58,7 @@ def gallery(record: Record, budget_bytes: int) -> Gallery | None:
         shots = tuple(exhibit.shoot(record, sample, picture, model) for sample, picture in pictures)
         if shots:
             groups.append((heading, shots))
-    return Gallery(tuple(groups), exhibit.legend(record), unavailable, has_panels)
+    return Gallery(tuple(groups), exhibit.legend(record), unavailable, has_panels, exhibit.is_large)
 
 
 def _choose(samples: list[dict[str, Any]], worst: int, best: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -33,6 +33,8 @@ PREDICTED_PIXELS = 2**22
 
 TRUE_BOX = (86, 180, 233)
 PREDICTED_BOX = (230, 159, 0)
+_LINES_PER_SIDE = 96
+"""A box's line is this share of the thumbnail's longest side: more than two pixels of a page."""
 _NO_CLASS = "no class"
 _NO_TEXT = "nothing"
 
@@ -123,6 +125,7 @@ class Exhibit:
         panels: pictures that each takes.
         shoot: makes one.
         legend: (meaning, CSS colour) of what is drawn.
+        is_large: pictures are shown larger than usual, because something is drawn in them.
 
     """
 
@@ -131,6 +134,7 @@ class Exhibit:
     shoot: Callable[[Record, Sample, Picture, RunModel], ClassShot | MaskShot]
     panels: int = 1
     legend: Callable[[Record], tuple[tuple[str, str], ...]] = lambda _record: ()
+    is_large: bool = False
 
 
 def key_of(sample: dict[str, Any]) -> tuple[str, int]:
@@ -205,10 +209,12 @@ def _box_shot(record: Record, sample: Sample, picture: Picture, model: RunModel)
             image = samples.image(index)
             small = fit(display_rgb(image))
             scale = small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]
-            drawn = draw_box(small, _scaled(parse_box(samples.manifest.annotations[index]), scale), TRUE_BOX)
+            line = math.ceil(max(small.shape[:2]) / _LINES_PER_SIDE)
+            truth = _scaled(parse_box(samples.manifest.annotations[index]), scale)
+            drawn = draw_box(small, truth, TRUE_BOX, line)
             prediction = model(image)
             assert isinstance(prediction, BoxPrediction)  # the run's task is localisation
-            drawn = draw_box(drawn, _scaled(prediction.box, scale), PREDICTED_BOX)
+            drawn = draw_box(drawn, _scaled(prediction.box, scale), PREDICTED_BOX, line)
             shown = thumbnail(drawn, picture.limit_bytes)
         except PixelwiseError as error:
             fault = f"The boxes cannot be shown: {clip(str(error), 200)}"
@@ -316,7 +322,7 @@ EXHIBITS: Final[dict[str, Exhibit]] = {
     "classification": Exhibit(worst=12, best=6, shoot=_class_shot),
     "segmentation": Exhibit(worst=4, best=2, panels=4, shoot=_mask_shot, legend=_mask_legend),
     "multilabel": Exhibit(worst=12, best=6, shoot=_set_shot),
-    "localisation": Exhibit(worst=12, best=6, shoot=_box_shot, legend=_box_legend),
+    "localisation": Exhibit(worst=12, best=6, shoot=_box_shot, legend=_box_legend, is_large=True),
     "sequence": Exhibit(worst=12, best=6, shoot=_text_shot),
 }
 """By the name of the task."""
