@@ -169,7 +169,7 @@ UNETS = st.builds(
     channels=st.integers(1, 5),
     classes=st.integers(1, 12),
 )
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 def test_any_spec_round_trips_through_json_and_builds(spec: Spec, channels: int, classes: int) -> None:
     again = catalogue.spec_from_json(json.loads(json.dumps(spec.to_json())))
     assert again == spec

@@ -55,7 +55,7 @@ CASES: dict[str, Spec] = {
     "torchvision-convnext_tiny": catalogue.spec("convnext_tiny"),
 }
 """The network that is to agree with each reference."""
-LARGE = {"torchvision-vgg16", "torchvision-vgg19_bn"}
+LARGE = {"torchvision-vgg16", "torchvision-vgg19_bn", "torchvision-wide_resnet50_2", "torchvision-alexnet"}
 """Half a gigabyte of weights each; tests/networks/test_vgg.py has the same proof on thin networks."""
 
 
