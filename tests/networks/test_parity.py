@@ -56,7 +56,7 @@ CASES: dict[str, Spec] = {
 }
 """The network that is to agree with each reference."""
 LARGE = {"torchvision-vgg16", "torchvision-vgg19_bn", "torchvision-wide_resnet50_2", "torchvision-alexnet"}
-"""Half a gigabyte of weights each; tests/networks/test_vgg.py has the same proof on thin networks."""
+"""A quarter to half a gigabyte of weights each; tests/networks/test_vgg.py proves VGG on thin ones too."""
 
 
 def state_of(reference: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
