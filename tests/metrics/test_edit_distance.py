@@ -38,6 +38,7 @@ def test_distance_is_the_least_number_of_changes(truth, read):
         ([1, 2], [1, 3], [(1, 1), (2, 3)]),
         ([1, 2, 3], [1, 3], [(1, 1), (2, None), (3, 3)]),
         ([1, 3], [2, 1, 3], [(None, 2), (1, 1), (3, 3)]),
+        ([0, 1], [1, 2], [(0, None), (1, 1), (None, 2)]),  # two changes either way: the 1 was read
     ],
 )
 def test_alignments(truth, read, pairs):
