@@ -53,8 +53,8 @@ class Facts:
     paper: Paper
     table: str
     """Which table or figure of the paper the row reproduces; ``variant: ...``, with its origin, where there is none."""
-    input_size: tuple[int, int, int]
-    """Channels, height, width of the paper's input."""
+    input_size: tuple[int, ...]
+    """Channels, height, width of the paper's input; channels, depth, height, width of volumes."""
     num_classes: int
     params: int
     """Trainable parameters at ``input_size`` channels and ``num_classes`` (running statistics not counted)."""
@@ -115,6 +115,11 @@ class Spec(ABC):
             SpecError: channels or classes that the architecture cannot have.
 
         """
+
+    @property
+    def dimensions(self) -> int:
+        """Axes of what the network looks at: 2 for pictures, 3 for volumes (depth, height, width)."""
+        return 2
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:
@@ -237,36 +242,40 @@ class Network(nn.Module, ABC):
         """Refuse a batch that the network cannot take.
 
         Raises:
-            SpecError: not (N, in_channels, H, W), or an illegal size.
+            SpecError: not (N, in_channels, H, W), for volumes (N, in_channels, D, H, W), or an illegal size.
 
         """
-        if x.ndim != 4 or x.shape[1] != self.in_channels:
+        if x.ndim != 2 + self.spec.dimensions or x.shape[1] != self.in_channels:
+            axes, noun = ("D, H, W", "volumes") if self.spec.dimensions == 3 else ("H, W", "images")
             raise SpecError(
                 f"{self.spec.name}: a batch of shape {tuple(x.shape)}",
-                expected=f"(N, {self.in_channels}, H, W)",
-                do=f"Convert the images to {self.in_channels} channels, or create the network with other in_channels",
+                expected=f"(N, {self.in_channels}, {axes})",
+                do=f"Convert the {noun} to {self.in_channels} channels, or create the network with other in_channels",
             )
-        self.check_size(x.shape[-2], x.shape[-1])
+        self.check_size(*x.shape[2:])
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse an input size that the architecture cannot take: any but the spec's ``fixed_size``, where it has one.
+
+        Args:
+            size: height and width; depth, height and width where the network looks at volumes.
 
         Raises:
             SpecError: says which sizes are legal.
 
         """
         legal = self.spec.fixed_size
-        if legal is not None and (height, width) != legal:
+        if legal is not None and size != legal:
             raise SpecError(
-                f"{self.spec.name} cannot take images of {height} x {width} pixels",
+                f"{self.spec.name} cannot take images of {' x '.join(map(str, size))} pixels",
                 expected=f"{legal[0]} x {legal[1]}",
-                do=f"Resize the images, or set image_size={height},{width} before building",
+                do=f"Resize the images, or set image_size={','.join(map(str, size))} before building",
             )
 
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
+    def output_size(self, *size: int) -> tuple[int, ...]:
         """Size of the logits of a segmentation network for this input size (the same, unless the paper crops)."""
-        return height, width
+        return size
 
-    def input_size_for(self, height: int, width: int) -> tuple[int, int]:
-        """Smallest legal input size whose output covers ``height`` x ``width`` (larger than it for valid padding)."""
-        return height, width
+    def input_size_for(self, *size: int) -> tuple[int, ...]:
+        """Smallest legal input size whose output covers ``size`` (larger than it for valid padding)."""
+        return size

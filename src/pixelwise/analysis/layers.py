@@ -43,17 +43,17 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
 
 
-def count_macs(network: Network, input_size: tuple[int, int, int]) -> int:
-    """Count the multiply-adds for one image of ``input_size`` (C, H, W) in evaluation."""
+def count_macs(network: Network, input_size: tuple[int, ...]) -> int:
+    """Count the multiply-adds for one image of ``input_size``, (C, H, W) or (C, D, H, W), in evaluation."""
     return sum(row.macs for row in layer_table(network, input_size) if row.level == "layer")
 
 
-def stage_shapes(network: Network, input_size: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+def stage_shapes(network: Network, input_size: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """Give the output shape (C, H, W) of every row of the paper's table, in order, for one image of ``input_size``."""
     return {row.name: row.output_shape for row in layer_table(network, input_size) if row.level == "stage"}
 
 
-def layer_table(network: Network, input_size: tuple[int, int, int]) -> list[LayerRow]:
+def layer_table(network: Network, input_size: tuple[int, ...]) -> list[LayerRow]:
     """List every stage of the network, followed by its layers, in the order of computation.
 
     Auxiliary heads stand where the network has them, without their layers: evaluation does not run them, so they have
@@ -64,7 +64,7 @@ def layer_table(network: Network, input_size: tuple[int, int, int]) -> list[Laye
 
     Args:
         network: any network; it is neither run nor changed.
-        input_size: channels, height and width of the image.
+        input_size: channels, height and width of the image; channels, depth, height and width of a volume.
 
     Raises:
         SpecError: the network cannot take that size.
@@ -112,9 +112,9 @@ def _recorder(rows: list[LayerRow], name: str, level: Literal["stage", "layer"])
 
 
 def _macs(layer: nn.Module, x: Tensor, y: Tensor) -> int:
-    if isinstance(layer, nn.ConvTranspose2d):
+    if isinstance(layer, (nn.ConvTranspose2d, nn.ConvTranspose3d)):
         return prod(x.shape[2:]) * layer.weight.numel()
-    if isinstance(layer, nn.Conv2d):
+    if isinstance(layer, (nn.Conv2d, nn.Conv3d)):
         return prod(y.shape[2:]) * layer.weight.numel()
     # A full connection may be applied at every pixel of (N, H, W, C), as ConvNeXt's are.
     return prod(y.shape[1:-1]) * layer.weight.numel() if isinstance(layer, nn.Linear) else 0

@@ -33,8 +33,9 @@ class AveragingNetwork(Network):
         """Return logits (N, num_classes, h, w) at every place of the last map; their mean is :meth:`forward`."""
         return slide_linear(self.fc, last_map(self, x))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images smaller than the total stride: their last map would be all padding."""
+        height, width = size
         smallest = self.stages[-1].stride
         if min(height, width) < smallest:
             raise SpecError(

@@ -139,8 +139,9 @@ class FlatteningNetwork(Network):
         maps = self.fc6.slide(self._last_map(x), self._window)
         return slide_linear(self.fc8, self.fc7.slide(maps, 1))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images of which the trunk leaves nothing."""
+        height, width = size
         smallest = self.side_for(1)
         if min(height, width) < smallest:
             raise SpecError(

@@ -131,8 +131,8 @@ def common_size(manifest: Manifest) -> tuple[int, int] | None:
     return None
 
 
-def takes(network: Network, size: tuple[int, int]) -> bool:
-    """Whether the network can take pictures of this height and width."""
+def takes(network: Network, size: tuple[int, ...]) -> bool:
+    """Whether the network can take pictures of this height and width, or volumes of this depth, height and width."""
     try:
         network.check_size(*size)
     except SpecError:
@@ -233,12 +233,14 @@ def _own_size(network: Network) -> tuple[int, int]:
     row = catalogue.spec(spec.name) if spec.name in catalogue.names() else spec
     if row.facts is None or not takes(network, row.facts.input_size[1:]):
         return DEFAULT_SIZE
-    return row.facts.input_size[1:]
+    _, height, width = row.facts.input_size
+    return height, width
 
 
 def _legal_crop(network: Network, picture: tuple[int, int]) -> tuple[int, int]:
     wanted = min(picture[0], DEFAULT_CROP[0]), min(picture[1], DEFAULT_CROP[1])
-    return wanted if takes(network, wanted) else network.input_size_for(*wanted)
+    height, width = wanted if takes(network, wanted) else network.input_size_for(*wanted)
+    return height, width
 
 
 def _augmentation(manifest: Manifest, found: Sizes) -> str:

@@ -243,8 +243,9 @@ class BNInception(AveragingNetwork):
         he_normal_(self)
         normal_(self.fc, 0.01)
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images of which the pooling of the stem leaves nothing."""
+        height, width = size
         least = smallest_side([(1, 2), (2, 2), (2, 2)])
         if min(height, width) < least:
             raise SpecError(

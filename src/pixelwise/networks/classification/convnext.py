@@ -196,8 +196,9 @@ class ConvNeXt(Network):
         means = F.avg_pool2d(last, (min(height, NATIVE_MAP), min(width, NATIVE_MAP)), stride=1)
         return slide_linear(self.fc, self.norm(means))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images smaller than the total stride: nothing would be left of them."""
+        height, width = size
         smallest = self.stages[-1].stride
         if min(height, width) < smallest:
             raise SpecError(

@@ -213,8 +213,9 @@ class GoogLeNet(Network):
         x = self.gap(x)  # (N, 1024, 1, 1)
         return self.fc(self.dropout(torch.flatten(x, 1)))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images of which pooling leaves nothing; in training those that auxiliary classifiers cannot take."""
+        height, width = size
         # Rounding up, a window of k pixels with stride 2 needs k - 1 for its first place; conv1 is padded and needs 1.
         least = smallest_side([(1, 2), (2, 2), (2, 2), (2, 2), (self.spec.last_pool - 1, 2)])
         expected, do = f"at least {least} x {least}", "Enlarge the images"

@@ -202,8 +202,9 @@ class InceptionV3(Network):
         x = self.avgpool(x)  # (N, 2048, 1, 1)
         return self.fc(self.dropout(torch.flatten(x, 1)))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images of which the unpadded layers leave nothing; in training those too small for AuxLogits."""
+        height, width = size
         spec = self.spec
         before = [(3, spec.first_stride), (3, 1), *([(3, 2)] if spec.first_pool else []), (3, 1), (3, 2), (3, 2)]
         smallest, reason = smallest_side([*before, (3, 2)]), ""

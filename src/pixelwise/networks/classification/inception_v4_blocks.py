@@ -110,8 +110,9 @@ class InceptionNetwork(Network):
         """Return logits (N, num_classes, h, w) at every place of the last map; their mean is :meth:`forward`."""
         return slide_linear(self.fc, last_map(self, x))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images of which the unpadded layers leave nothing."""
+        height, width = size
         smallest = smallest_side(WINDOWS)
         if min(height, width) < smallest:
             raise SpecError(

@@ -229,9 +229,10 @@ class NIN(Network):
         self.check_input(x[..., :height, :width])  # any size is legal that holds the one of forward
         return slide_linear(self.fc, run_trunk(self, x)[-1], self._window)
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images of which no pixel is left, and any but one size for a full connection of the class maps."""
-        super().check_size(height, width)
+        height, width = size
+        super().check_size(*size)
         least = self.spec.smallest_side
         if min(height, width) < least:
             raise SpecError(

@@ -201,8 +201,9 @@ class ResNet(Network):
         """Return logits (N, num_classes, H/32, W/32) at every place of the last map; their mean is :meth:`forward`."""
         return slide_linear(self.fc, last_map(self, x))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse images smaller than the total stride: their last map would be all padding."""
+        height, width = size
         smallest = self.stages[-1].stride
         if min(height, width) < smallest:
             raise SpecError(

@@ -213,8 +213,9 @@ class UNet(Network):
         skip = centre_crop(skip, up.shape[-2], up.shape[-1])
         return torch.cat([skip, up], dim=1) if self.spec.skip == "concatenate" else skip + up
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse sizes whose maps a valid U-Net could not halve; same padding takes every size."""
+        height, width = size
         for side in (height, width):
             if self._output_side(side) < 1:
                 raise SpecError(
@@ -223,13 +224,15 @@ class UNet(Network):
                     do=f"Pad or crop to {self._legal_side(height)} x {self._legal_side(width)}, or set padding=same",
                 )
 
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
+    def output_size(self, *size: int) -> tuple[int, ...]:
         """Size of the logits: the input's, or what valid convolutions leave of it (572 to 388)."""
-        self.check_size(height, width)
+        height, width = size
+        self.check_size(*size)
         return self._output_side(height), self._output_side(width)
 
-    def input_size_for(self, height: int, width: int) -> tuple[int, int]:
+    def input_size_for(self, *size: int) -> tuple[int, ...]:
         """Smallest legal input size whose logits cover ``height`` x ``width`` (388 to 572)."""
+        height, width = size
         if self.spec.padding == "same":
             return height, width
         step, smallest = 2**self.spec.depth, self._smallest_side()

@@ -82,7 +82,8 @@ class WindowCRFSpec(Spec):
         """Height and width of the trunk's own input, in pixels."""
         facts = self.trunk_spec.facts
         assert facts is not None  # it is a row of the catalogue
-        return self.trunk_spec.fixed_size or facts.input_size[1:]
+        _, height, width = facts.input_size
+        return self.trunk_spec.fixed_size or (height, width)
 
     def build(self, in_channels: int, num_classes: int) -> "WindowCRF":
         """Make the network; ``num_classes`` counts the blank."""
@@ -159,11 +160,12 @@ class WindowCRF(Network):
         read = maps.mean(2) if self.spec.rows == "mean" else maps.amax(2)
         return self.chain(read.transpose(1, 2))
 
-    def check_size(self, height: int, width: int) -> None:
+    def check_size(self, *size: int) -> None:
         """Refuse pictures that are smaller than one window."""
+        height, width = size
         window = self.spec.trunk_spec.fixed_size
         if window is None:
-            self.trunk.check_size(height, width)
+            self.trunk.check_size(*size)
         elif height < window[0] or width < window[1]:
             raise SpecError(
                 f"{self.spec.name} cannot take images of {height} x {width} pixels",
@@ -171,8 +173,9 @@ class WindowCRF(Network):
                 do="Enlarge the images",
             )
 
-    def input_size_for(self, height: int, width: int) -> tuple[int, int]:
+    def input_size_for(self, *size: int) -> tuple[int, ...]:
         """Size that brings a picture of ``height`` x ``width`` to the trunk's height, at least a window wide."""
+        height, width = size
         window = self.spec.window
         return window[0], max(window[1], round(width * window[0] / height))
 
