@@ -42,15 +42,8 @@ from pixelwise.layers.convolution import ConvNormAct, Normalisation
 from pixelwise.layers.initialisation import he_normal_
 from pixelwise.layers.sizes import centre_crop, crop, pad_to_multiple
 from pixelwise.layers.upsampling import UpsamplingKind, upsample_2x
-from pixelwise.specs import Facts, Network, NetworkKind, Paper, Published, Spec, Stage
-
-PAPER = Paper(
-    title="U-Net: Convolutional networks for biomedical image segmentation",
-    authors="O. Ronneberger, P. Fischer, T. Brox",
-    year=2015,
-    venue="MICCAI 2015",
-    link="arXiv:1505.04597",
-)
+from pixelwise.networks.segmentation.unet_facts import FACTS
+from pixelwise.specs import Network, NetworkKind, Spec, Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,33 +255,7 @@ class UNet(Network):
         return smallest + max(0, -(-(side - smallest) // step)) * step
 
 
-def _published(dataset: str, metric: str, value: float) -> Published:
-    return Published(dataset=dataset, metric=metric, value=value, protocol="the paper's own", source="paper")
-
-
-_RESULTS = (
-    _published("ISBI 2012 EM", "warping error", 0.000353),
-    _published("ISBI 2012 EM", "Rand error", 0.0382),
-    _published("ISBI 2012 EM", "pixel error", 0.0611),
-    _published("ISBI 2015 PhC-U373", "IoU", 0.9203),
-    _published("ISBI 2015 DIC-HeLa", "IoU", 0.7756),
-)
-
-
-def _facts(table: str, size: tuple[int, int, int], classes: int, params: int, macs: int) -> Facts:
-    published = _RESULTS if size == (1, 572, 572) else ()
-    return Facts(
-        paper=PAPER,
-        table=table,
-        input_size=size,
-        num_classes=classes,
-        params=params,
-        macs=macs,
-        published=published,
-    )
-
-
-def _keras(name: str, base: int, rate: float, normalisation: Normalisation, facts: Facts) -> UNetSpec:
+def _keras(name: str, base: int, rate: float, normalisation: Normalisation) -> UNetSpec:
     """Make a row of a widely used Keras notebook: same padding, biases, 3x3 transposed convolutions."""
     return UNetSpec(
         name=name,
@@ -297,17 +264,16 @@ def _keras(name: str, base: int, rate: float, normalisation: Normalisation, fact
         dropout="each",
         dropout_rate=rate,
         upsampling="transposed3",
-        facts=facts,
+        facts=FACTS[name],
     )
 
 
-_KERAS = "variant: a widely used Keras notebook"
 SPECS: tuple[UNetSpec, ...] = (
     UNetSpec(
         name="unet",
         padding="valid",
         dropout="paper",
-        facts=_facts("figure 1", (1, 572, 572), 2, 31_030_658, 150_428_424_448),
+        facts=FACTS["unet"],
     ),
     UNetSpec(
         name="unet_phseg_v5",
@@ -315,24 +281,24 @@ SPECS: tuple[UNetSpec, ...] = (
         dropout="paper",
         up_activation="relu",
         up_widths=(128, 128, 256, 512),
-        facts=_facts("the released Caffe model", (1, 572, 572), 2, 31_100_354, 157_294_254_336),
+        facts=FACTS["unet_phseg_v5"],
     ),
-    _keras("unet_keras16", 16, 0.1, "batch", _facts(_KERAS, (3, 128, 128), 2, 2_161_666, 800_325_632)),
-    _keras("unet_keras32", 32, 0.0, "batch", _facts(_KERAS, (3, 128, 128), 1, 8_636_385, 3_185_573_888)),
-    _keras("unet_keras16_nobn", 16, 0.1, "none", _facts(_KERAS, (3, 128, 128), 2, 2_158_722, 800_325_632)),
+    _keras("unet_keras16", 16, 0.1, "batch"),
+    _keras("unet_keras32", 32, 0.0, "batch"),
+    _keras("unet_keras16_nobn", 16, 0.1, "none"),
     UNetSpec(
         name="unet_zhixuhao",
         dropout="paper",
         upsampling="nearest",
         up_activation="relu",
         extra_width=2,
-        facts=_facts("variant: github.com/zhixuhao/unet", (1, 256, 256), 1, 31_031_685, 54_605_774_848),
+        facts=FACTS["unet_zhixuhao"],
     ),
     UNetSpec(
         name="unet_milesial",
         normalisation="batch",
         bias=False,
-        facts=_facts("variant: github.com/milesial/Pytorch-UNet", (3, 512, 512), 2, 31_037_698, 192_686_325_760),
+        facts=FACTS["unet_milesial"],
     ),
     UNetSpec(
         name="unet_milesial_bilinear",
@@ -340,13 +306,13 @@ SPECS: tuple[UNetSpec, ...] = (
         normalisation="batch",
         bias=False,
         upsampling="bilinear",
-        facts=_facts("variant: github.com/milesial/Pytorch-UNet", (3, 512, 512), 2, 17_263_042, 159_937_200_128),
+        facts=FACTS["unet_milesial_bilinear"],
     ),
     UNetSpec(
         name="unet16",
         widths=(16, 32, 64, 128, 256),
         normalisation="batch",
         bias=False,
-        facts=_facts("variant: for small data", (3, 128, 128), 2, 1_942_594, 758_382_592),
+        facts=FACTS["unet16"],
     ),
 )
