@@ -74,8 +74,8 @@ def test_impossible_upsamplings_are_refused(kind: str, out: int) -> None:
     with pytest.raises(SpecError) as caught:
         upsample_2x(kind, 4, out)  # type: ignore[arg-type]
     assert str(caught.value) == (
-        f"up-sampling {kind!r} from 4 to {out} channels. Expected transposed2, transposed3, nearest, pixel_shuffle, "
-        "or bilinear with equal channels. Choose another kind."
+        f"up-sampling {kind!r} from 4 to {out} channels. Expected transposed2, transposed3, nearest, "
+        "pixel_shuffle (pictures only), or bilinear with equal channels. Choose another kind."
     )
 
 

@@ -21,6 +21,7 @@ from pixelwise.layers.convolution import has_hooks
 from pixelwise.layers.packing import PackedConv2d, PackedLinear, can_pack
 
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
+AnyConvolution = TypeVar("AnyConvolution", nn.Conv2d, nn.Conv3d)
 
 
 @runtime_checkable
@@ -73,7 +74,7 @@ def for_prediction(network: AnyModule) -> AnyModule:
     return folded
 
 
-def gain_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def gain_and_shift(norm: nn.BatchNorm2d | nn.BatchNorm3d) -> tuple[Tensor, Tensor]:
     """Return what a batch normalisation in evaluation multiplies and adds, (C,) each, in double precision."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -85,12 +86,12 @@ def gain_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return gain, shift + _exact(norm.bias) if norm.affine else shift
 
 
-def join(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+def join(conv: AnyConvolution, norm: nn.BatchNorm2d | nn.BatchNorm3d) -> AnyConvolution:
     """Return one convolution that does what both do in evaluation."""
     gain, shift = gain_and_shift(norm)
     if conv.bias is not None:
         shift = shift + _exact(conv.bias) * gain
-    weight = conv.weight.detach() * gain[:, None, None, None].to(conv.weight)
+    weight = conv.weight.detach() * gain.view(-1, *[1] * (conv.weight.ndim - 1)).to(conv.weight)
     joined = copy.copy(conv)  # shares everything; the tensors are exchanged in a table of its own
     joined._parameters = {
         "weight": nn.Parameter(weight, requires_grad=False),
@@ -136,6 +137,9 @@ def _fold(parts: dict[str, nn.Module], *, packs: bool) -> dict[str, nn.Module]:
             if norm := take(nn.BatchNorm2d):
                 conv = join(conv, norm)
             made[name] = PackedConv2d(conv, is_rectified=take(nn.ReLU) is not None) if packs else conv
+        elif of_volumes := take(nn.Conv3d):
+            along = take(nn.BatchNorm3d)
+            made[name] = join(of_volumes, along) if along else of_volumes
         elif norm := take(nn.BatchNorm2d):
             made[name] = ScaleShift(norm, is_rectified=take(nn.ReLU) is not None)
         elif packs and (linear := take(nn.Linear)):
@@ -147,9 +151,9 @@ def _fold(parts: dict[str, nn.Module], *, packs: bool) -> dict[str, nn.Module]:
 
 def _is_foldable(part: nn.Module) -> bool:
     match part:
-        case nn.Conv2d():
+        case nn.Conv2d() | nn.Conv3d():
             return part.padding_mode == "zeros" and not isinstance(part.padding, str)
-        case nn.BatchNorm2d():
+        case nn.BatchNorm2d() | nn.BatchNorm3d():
             return part.running_mean is not None
         case nn.GELU():
             return part.approximate == "none"

@@ -1,12 +1,13 @@
 """Initialisations of weights, each with its source; biases start at zero unless the source says otherwise."""
 
 from collections.abc import Callable, Iterator
-from math import sqrt
+from math import prod, sqrt
 from typing import Literal
 
 from torch import nn
 
-Weighted = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+Transposed = nn.ConvTranspose2d | nn.ConvTranspose3d
+Weighted = nn.Conv2d | nn.Conv3d | Transposed | nn.Linear
 
 
 def he_normal_(module: nn.Module, fan: Literal["in", "out"] = "in") -> None:
@@ -15,8 +16,8 @@ def he_normal_(module: nn.Module, fan: Literal["in", "out"] = "in") -> None:
     Args:
         module: whose convolutions and full connections are drawn.
         fan: ``in`` divides by the number of inputs of one output unit: "N denotes the number of incoming nodes of one
-            neuron" (Ronneberger et al. 2015, section 3). ``out`` divides by kernel height x width x maps out, as the
-            code published with the residual and densely connected networks does.
+            neuron" (Ronneberger et al. 2015, section 3). ``out`` divides by the kernel's pixels x maps out, as the code
+            published with the residual and densely connected networks does.
 
     """
     for layer in _weighted(module):
@@ -79,8 +80,8 @@ INITIALISATIONS: dict[InitialisationName, Callable[[nn.Module], None]] = {
 
 def fan_in(layer: Weighted) -> float:
     """Count the inputs of one output unit; for a strided transposed convolution the mean over the output's phases."""
-    if isinstance(layer, nn.ConvTranspose2d):
-        taps = layer.weight[0, 0].numel() / (layer.stride[0] * layer.stride[1])
+    if isinstance(layer, Transposed):
+        taps = layer.weight[0, 0].numel() / prod(layer.stride)
         return layer.in_channels // layer.groups * taps
     return layer.weight[0].numel()
 
@@ -93,7 +94,7 @@ def fan_out(layer: Weighted) -> float:
 def _weighted(module: nn.Module) -> Iterator[Weighted]:
     for layer in module.modules():
         # On the meta device there is nothing to draw, and PyTorch would load its compiler for the attempt.
-        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)) and not layer.weight.is_meta:
+        if isinstance(layer, Weighted) and not layer.weight.is_meta:
             yield layer
 
 

@@ -7,24 +7,30 @@ from torch import Tensor
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
-    """Add zeros at the bottom and right of (N, C, H, W) until H and W are multiples of ``multiple``.
+    """Add zeros at the end of every axis of (N, C, H, W) or (N, C, D, H, W) but the first two.
+
+    Every side becomes a multiple of ``multiple``.
 
     The origin stays where it is, so the pooling grid lies on the image as it would on a larger one. Zeros are what the
     convolutions themselves see beyond the border.
     """
-    bottom, right = -x.shape[-2] % multiple, -x.shape[-1] % multiple
-    return F.pad(x, (0, right, 0, bottom)) if bottom or right else x
+    missing = [-side % multiple for side in x.shape[2:]]
+    return F.pad(x, [added for side in reversed(missing) for added in (0, side)]) if any(missing) else x
 
 
-def crop(x: Tensor, height: int, width: int) -> Tensor:
-    """Keep the top left ``height`` x ``width`` of (N, C, H, W): the way back from :func:`pad_to_multiple`."""
-    return x[..., :height, :width]
+def crop(x: Tensor, *size: int) -> Tensor:
+    """Keep the first ``size`` of (N, C, H, W) or (N, C, D, H, W): the way back from :func:`pad_to_multiple`."""
+    return x[_all_maps(*(slice(side) for side in size))]
 
 
-def centre_crop(x: Tensor, height: int, width: int) -> Tensor:
-    """Keep the middle ``height`` x ``width`` of (N, C, H, W); an odd remainder falls to the bottom and right."""
-    top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
-    return x[..., top : top + height, left : left + width]
+def centre_crop(x: Tensor, *size: int) -> Tensor:
+    """Keep the middle ``size`` of (N, C, H, W) or (N, C, D, H, W); an odd remainder falls to the ends."""
+    starts = [(whole - side) // 2 for whole, side in zip(x.shape[2:], size, strict=True)]
+    return x[_all_maps(*(slice(start, start + side) for start, side in zip(starts, size, strict=True)))]
+
+
+def _all_maps(*sides: slice) -> tuple[slice, ...]:
+    return (slice(None), slice(None), *sides)
 
 
 def smallest_side(windows: Sequence[tuple[int, int]], last: int = 1) -> int:

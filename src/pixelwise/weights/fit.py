@@ -111,7 +111,7 @@ def fit(
 
 
 def adapt_filters(filters: Tensor, channels: int) -> Tensor:
-    """Bring filters (maps, C, h, w) to another number of channels.
+    """Bring filters (maps, C, *sides) to another number of channels.
 
     The mean over the old channels is repeated and scaled by C / ``channels``: the answer to a picture whose channels
     are all alike stays the same. Fewer channels than before lose the colours' differences; more see each alike.
@@ -138,14 +138,14 @@ def _settle_auxiliary(network: Network, own: Mapping[str, Tensor], theirs: Mappi
 
 def _first_layer(network: Network) -> str:
     for name, module in network.named_modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
             return f"{name}.weight"
     return ""
 
 
 def _channels(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], first: str) -> int | None:
     """Return the channels that the file's first layer takes, where they alone differ."""
-    if first not in own or first not in theirs or own[first].ndim != 4:
+    if first not in own or first not in theirs or own[first].ndim < 4:
         return None
     one, other = own[first].shape, theirs[first].shape
     differs = len(one) == len(other) and one[1] != other[1] and (one[0], *one[2:]) == (other[0], *other[2:])
