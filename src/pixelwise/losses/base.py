@@ -6,6 +6,8 @@ Rules, for each loss of this package:
   softmax classes; ``target`` is (N, ...) with class indices of any integer type.
 - Positions whose target is the ignore index add nothing to the loss, and a batch with nothing else costs exactly 0
   with a gradient of 0, so that an unlabelled crop cannot turn a run into NaN.
+- A ``weight_map`` (N, ...) of numbers of 0 or more says how many times each position counts, in the losses that heed
+  it: weight 2 is the same as the position standing there twice. The others take no notice of it.
 - Half-precision logits are raised to float32 before anything is summed (float16 ends at 65504); float64 stays float64.
 - One logit z and the two logits (0, z) describe the same two probabilities, and a loss that takes both gives both the
   same value.
@@ -18,6 +20,8 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from pixelwise.losses.parameters import check_parameters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,14 +43,25 @@ class LossSettings:
     label_smoothing: float = 0.0
 
 
+@dataclass(frozen=True)
 class Loss(ABC):
-    """A differentiable cost of logits against class indices, lower is better."""
+    """A differentiable cost of logits against class indices, lower is better.
+
+    Fields beyond ``settings`` are the loss's parameters (:mod:`~pixelwise.losses.parameters`).
+
+    Raises:
+        UsageError: a parameter out of its range.
+
+    """
 
     heeds: ClassVar[frozenset[str]] = frozenset()
-    """Which optional settings the loss uses; an option that no term of a sum heeds is refused."""
+    """Which of ``class_weights``, ``label_smoothing`` and ``weight_map`` the loss uses; a setting that no term of a sum
+    heeds is refused."""
 
-    def __init__(self, settings: LossSettings) -> None:
-        self.settings = settings
+    settings: LossSettings
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
 
     @classmethod
     def refusal(cls, num_outputs: int) -> str:  # noqa: ARG003 - the general answer holds for any number
@@ -54,19 +69,52 @@ class Loss(ABC):
         return ""
 
     @abstractmethod
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, target: Tensor, weight_map: Tensor | None = None) -> Tensor:
         """Return the cost as a scalar.
 
         Args:
             logits: (N, num_outputs, ...), any real value.
             target: (N, ...) integer class indices, or the ignore index.
+            weight_map: (N, ...), how many times each position counts, 0 or more; None counts each once.
 
         """
+
+
+class UnmappedLoss(Loss):
+    """A loss that takes no notice of weight maps."""
+
+    def __call__(self, logits: Tensor, target: Tensor, weight_map: Tensor | None = None) -> Tensor:  # noqa: ARG002 - said above
+        """Return the cost; see :class:`Loss`."""
+        return self.of_batch(at_least_float32(logits), target)
+
+    @abstractmethod
+    def of_batch(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the cost of a batch as a scalar; shapes as in :meth:`Loss.__call__`."""
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
     """Raise half precision to float32; leave float32 and float64 as they are."""
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+
+
+def class_logits(logits: Tensor) -> Tensor:
+    """Return the logits of a softmax over classes, (N, K, ...) with K >= 2, at least float32: one logit z as (0, z)."""
+    logits = at_least_float32(logits)
+    return torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits
+
+
+def one_hot(target: Tensor, num_classes: int) -> Tensor:
+    """Return whether each position is of each class, (N, K, ...) bool; the ignore index is of none."""
+    classes = torch.arange(num_classes, device=target.device).view(1, -1, *[1] * (target.ndim - 1))
+    return target.unsqueeze(1) == classes
+
+
+def class_mean(terms: Tensor, class_weights: tuple[float, ...] | None) -> Tensor:
+    """Return the weighted mean of one term per class, (K,), as a scalar."""
+    if class_weights is None:
+        return terms.mean()
+    weights = weights_tensor(class_weights, terms.device, terms.dtype)
+    return (weights * terms).sum() / weights.sum()
 
 
 @lru_cache(maxsize=64)

@@ -1,46 +1,62 @@
-"""Soft Dice loss: one minus the overlap of probabilities and truth.
+"""Soft Dice losses: with and without squares, and generalised.
 
-Source: Milletari, Navab and Ahmadi, "V-Net", 2016, section 3, for the idea; Sudre et al., "Generalised Dice overlap",
-2017, section 2.1 (two-class Dice loss DL2), for the form: sums without squares, and every class has a term, the
-background too. Over the counted positions of the whole batch, with probability p and truth g in {0, 1}::
+Source:
 
-    loss = sum_c w[c] (1 - (2 sum p_c g_c + s) / (sum p_c + sum g_c + s)) / sum_c w[c]
+Without squares: Sudre et al., "Generalised Dice overlap", 2017, section 2.1 (two-class Dice loss DL2)::
 
-The smoothing s is one pixel: a class that is absent from the batch then costs little when it is hardly predicted,
-instead of 1 in any case. Class weights (0, 1, ...) leave the background out.
+    Dice_c = 2 sum p_c g_c / (sum p_c + sum g_c)
+
+With squares: Milletari, Navab and Ahmadi, "V-Net", 2016, section 3, equation of D::
+
+    Dice_c = 2 sum p_c g_c / (sum p_c^2 + sum g_c^2)
+
+Generalised: Sudre et al. 2017, section 2.1 (GDL), all classes in one fraction, each weighed by its size::
+
+    loss = 1 - 2 sum_c v_c sum p_c g_c / sum_c v_c (sum p_c + sum g_c),    v_c = 1 / (sum g_c)^2
+
+*Deviations*: V-Net's is of the foreground only; here each class has its term (see :mod:`~pixelwise.losses.overlap`). A
+class that is absent from the batch has the largest of the other weights in place of an infinite one.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from pixelwise.losses.base import Loss, at_least_float32, weights_tensor
-
-SMOOTHING_PX = 1.0
+from pixelwise.losses.overlap import OverlapLoss, SoftCounts
 
 
-class SoftDice(Loss):
-    """Weighted mean over the classes of 1 - soft Dice, pooled over the batch."""
+@dataclass(frozen=True)
+class SoftDice(OverlapLoss):
+    """One minus the soft Dice coefficient, without squares."""
 
-    heeds: ClassVar[frozenset[str]] = frozenset({"class_weights"})
+    @property
+    def factors(self) -> tuple[float, float, float]:
+        """Twice what is right, over that and all errors."""
+        return 2, 1, 1
 
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the cost; see :class:`~pixelwise.losses.base.Loss`."""
-        logits, target = at_least_float32(logits), target.unsqueeze(1)
-        counted = target != self.settings.ignore_index
-        if self.settings.num_outputs == 1:
-            positive = logits.sigmoid()
-            probabilities = torch.cat([1 - positive, positive], dim=1)
-        else:
-            probabilities = logits.softmax(1)
-        classes = torch.arange(probabilities.shape[1], device=target.device).view(1, -1, *[1] * (target.ndim - 2))
-        truth = target == classes  # (N, K, ...); false everywhere where the target is ignored
-        everywhere = [axis for axis in range(truth.ndim) if axis != 1]
-        overlap = torch.where(truth, probabilities, 0.0).sum(everywhere)
-        size = torch.where(counted, probabilities, 0.0).sum(everywhere) + truth.sum(everywhere)
-        terms = 1 - (2 * overlap + SMOOTHING_PX) / (size + SMOOTHING_PX)  # (K,)
-        if self.settings.class_weights is None:
-            return terms.mean()
-        weights = weights_tensor(self.settings.class_weights, terms.device, terms.dtype)
-        return (weights * terms).sum() / weights.sum()
+
+@dataclass(frozen=True)
+class SquaredDice(SoftDice):
+    """One minus the soft Dice coefficient, with squares in the denominator."""
+
+    exponent: ClassVar[int] = 2
+
+
+@dataclass(frozen=True)
+class GeneralisedDice(SoftDice):
+    """One minus the Dice coefficient of all classes together, each weighed by its inverse squared size."""
+
+    heeds: ClassVar[frozenset[str]] = frozenset({"weight_map"})
+
+    def of_counts(self, counts: SoftCounts) -> Tensor:
+        """Return the cost of all classes together as a scalar."""
+        size = counts.right.detach() + counts.missed.detach()
+        is_present = size > 0
+        smallest = torch.where(is_present, size, torch.inf).min()
+        # relative to the smallest class present, for which the weight is 1: squares of sizes leave float32's range
+        weight = torch.where(is_present, smallest / size, 1.0).square()
+        errors = (weight * (counts.wrong + counts.missed)).sum()
+        whole = errors + 2 * (weight * counts.right).sum()
+        return errors / torch.where(whole > 0, whole, 1.0)

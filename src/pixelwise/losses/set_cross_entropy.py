@@ -9,20 +9,22 @@ with targets y in {0, 1}, spread by the label smoothing e to y' = (1 - e) y + e 
 of the positives: a class that few pictures show counts more where it is shown.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 from torch.nn import functional as F
 
-from pixelwise.losses.base import Loss, at_least_float32, weights_tensor
+from pixelwise.losses.base import UnmappedLoss, weights_tensor
 
 
-class SetCrossEntropy(Loss):
+@dataclass(frozen=True)
+class SetCrossEntropy(UnmappedLoss):
     """Mean over pictures and classes of the negative log probability of what is true of the class."""
 
     heeds: ClassVar[frozenset[str]] = frozenset({"class_weights", "label_smoothing"})
 
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+    def of_batch(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the cost as a scalar.
 
         Args:
@@ -30,7 +32,6 @@ class SetCrossEntropy(Loss):
             target: (N, K), 1 where the picture shows the class, else 0.
 
         """
-        logits = at_least_float32(logits)
         spread = self.settings.label_smoothing
         target = target.to(logits.dtype) * (1 - spread) + spread / 2
         weights = self.settings.class_weights

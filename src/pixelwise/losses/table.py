@@ -47,12 +47,17 @@ class LossSum:
 
     terms: tuple[tuple[float, Loss], ...]
 
-    def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
+    @property
+    def heeds(self) -> frozenset[str]:
+        """What at least one term uses; see :attr:`Loss.heeds`."""
+        return frozenset().union(*(loss.heeds for _, loss in self.terms))
+
+    def __call__(self, logits: Tensor, target: Tensor, weight_map: Tensor | None = None) -> Tensor:
         """Return the sum as a scalar; shapes as in :meth:`Loss.__call__`."""
         (factor, loss), *others = self.terms
-        total = factor * loss(logits, target)
+        total = factor * loss(logits, target, weight_map)
         for factor, loss in others:
-            total = total + factor * loss(logits, target)
+            total = total + factor * loss(logits, target, weight_map)
         return total
 
 
