@@ -27,7 +27,7 @@ from pixelwise.data.headers import (
     parse_webp,
 )
 from pixelwise.data.png import decode_png, decode_png_stored
-from pixelwise.data.tiff import open_tiff
+from pixelwise.data.tiff import TiffPicture, open_tiff
 
 _EXACT_IN_FLOAT32 = 1 << 24
 
@@ -68,7 +68,7 @@ def decode(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
     if header.format == "PNG" and header.frames == 1:
         return flatten(decode_png(_content(stream), header), header.channels)
     if header.format == "TIFF":
-        return _decode_tiff(stream, header, frame)
+        return _decode_tiff(stream, frame)
     with _pillow(stream, header, frame) as picture:
         return flatten(_pillow_pixels(picture), header.channels)
 
@@ -145,23 +145,27 @@ def _decode_jpeg(content: bytes, header: Header) -> NDArray[Any]:
     return inks_to_rgb(255 - pixels if header.inverted_inks else pixels)
 
 
-def _decode_tiff(stream: BinaryIO, header: Header, frame: int) -> NDArray[Any]:
+def _decode_tiff(stream: BinaryIO, frame: int) -> NDArray[Any]:
     with open_tiff(stream) as picture:
-        values = picture.stored(frame)
-        if header.mode == "P":
-            return picture.palette[values[..., 0]]
-        white_is_zero, premultiplied = picture.white_is_zero, picture.premultiplied
+        return tiff_as_seen(picture.stored(frame), picture)
+
+
+def tiff_as_seen(values: NDArray[Any], picture: TiffPicture) -> NDArray[Any]:
+    """Turn a TIFF's (H, W, S) stored values, of the whole picture or of a part, into (H, W, C) as the eye sees them."""
+    header = picture.header
+    if header.mode == "P":
+        return picture.palette[values[..., 0]]
     if values.dtype == np.bool_:
         values = values.astype(np.uint8) * np.uint8(255)
     elif header.bits < 8:
         values = values * np.uint8(255 // ((1 << header.bits) - 1))
-    if white_is_zero:
+    if picture.white_is_zero:
         top = (1 << header.bits) - 1 if header.bits > 8 else 255
         values[..., :1] = top - values[..., :1]
     if header.mode == "CMYK":
         return inks_to_rgb(values)
     if header.mode in ("LA", "RGBA"):
-        return flatten(values, header.channels, premultiplied=premultiplied)
+        return flatten(values, header.channels, premultiplied=picture.premultiplied)
     return _to_read_dtype(values, header)
 
 

@@ -59,6 +59,21 @@ class TiffPicture:
         self._packed_by_lzw = int(self._page.compression) == LZW
         self.header = self._header()
 
+    @property
+    def series(self) -> tifffile.TiffPageSeries:
+        """The pages that belong together; their finest level, where there are several."""
+        return self._series
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Length of each axis of the series, by its letter, the slowest first."""
+        return self._sizes
+
+    @property
+    def channel_axis(self) -> str:
+        """The letter of the axis of channels; empty where there is one channel."""
+        return self._channel_axis
+
     def _check_one_size(self) -> None:
         if self._series.kind not in ("generic", "uniform"):
             return
@@ -202,13 +217,23 @@ class TiffPicture:
         return pages
 
     def _check_jpegs(self, page: tifffile.TiffPage | tifffile.TiffFrame) -> None:
-        """Refuse a JPEG inside that is larger than its tile, before its decoder makes room for it."""
-        rows, columns = self._page.chunks[:2]
         for start, count in zip(page.dataoffsets, page.databytecounts, strict=True):
-            self._file.filehandle.seek(start)
-            inside = parse_jpeg(Window.over(self._file.filehandle.read(count))) if count else None
-            if inside is not None and (inside.height > rows or inside.width > columns):
-                raise TruncatedError("a JPEG inside is larger than its place")
+            if count:
+                self._file.filehandle.seek(start)
+                check_jpeg(self._file.filehandle.read(count), self._page)
+
+
+def check_jpeg(content: bytes, page: tifffile.TiffPage) -> None:
+    """Refuse a JPEG inside that is larger than its tile, before its decoder makes room for it.
+
+    Raises:
+        TruncatedError: it is.
+
+    """
+    rows, columns = page.chunks[:2]
+    inside = parse_jpeg(Window.over(content))
+    if inside.height > rows or inside.width > columns:
+        raise TruncatedError("a JPEG inside is larger than its place")
 
 
 def _unsupported(what: str, expected: str, do: str) -> UnsupportedError:

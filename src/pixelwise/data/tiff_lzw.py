@@ -31,15 +31,12 @@ def read_lzw_page(page: tifffile.TiffPage | tifffile.TiffFrame) -> NDArray[Any]:
         OSError: a damaged stream.
 
     """
-    keyframe = page.keyframe
-    if keyframe is None or keyframe.imagedepth != 1 or keyframe.fillorder != 1 or keyframe.dtype is None:
-        raise TruncatedError("its LZW strips are arranged in an unusual way; save it anew")
+    keyframe = prepared_for_lzw(page)
     handle = keyframe.parent.filehandle
     by_size: dict[int, list[int]] = {}
     for number, count in enumerate(page.databytecounts):
         if count:  # none for a tile that the file declares empty
             by_size.setdefault(_unpacked_bytes(keyframe, number), []).append(number)
-    keyframe.compression = tifffile.COMPRESSION(_NONE)  # what is left for tifffile to do: predictor, byte order, places
     pixels = np.zeros(keyframe.shaped, keyframe.dtype)
     for size, numbers in by_size.items():
         packed = []
@@ -54,6 +51,30 @@ def read_lzw_page(page: tifffile.TiffPage | tifffile.TiffFrame) -> NDArray[Any]:
                 place = pixels[plane, 0, top : top + segment.shape[1], left : left + segment.shape[2]]
                 place[:] = segment[0, : place.shape[0], : place.shape[1]]
     return pixels.reshape(keyframe.shape)
+
+
+def prepared_for_lzw(page: tifffile.TiffPage | tifffile.TiffFrame) -> tifffile.TiffPage:
+    """Return the page that knows the arrangement; what is left for tifffile to do: predictor, byte order, places.
+
+    Raises:
+        TruncatedError: an arrangement that is not supported.
+
+    """
+    keyframe = page.keyframe
+    if keyframe is None or keyframe.imagedepth != 1 or keyframe.fillorder != 1 or keyframe.dtype is None:
+        raise TruncatedError("its LZW strips are arranged in an unusual way; save it anew")
+    keyframe.compression = tifffile.COMPRESSION(_NONE)
+    return keyframe
+
+
+def unpack_segment(page: tifffile.TiffPage, number: int, packed: bytes) -> bytes:
+    """Unpack one strip or tile of a page that was :func:`prepared_for_lzw`.
+
+    Raises:
+        OSError: a damaged stream.
+
+    """
+    return unpack_lzw([packed], _unpacked_bytes(page, number))[0].tobytes()
 
 
 def unpack_lzw(segments: Sequence[bytes], size: int) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """Pictures and volumes that are read and written by region, so that they may be larger than memory.
 
-A region is one span (start, stop) along each axis of space: rows and columns of a picture, planes, rows and columns of a
-volume. Arrays carry their channels last.
+A region is one span (start, stop) along each axis of space: rows and columns of a picture, planes, rows and columns of
+a volume. Arrays carry their channels last.
 """
 
 import math
