@@ -151,3 +151,46 @@ def test_impossible_fields_are_refused(columns: dict[str, object], message: str)
     with pytest.raises(SpecError) as caught:
         ResNetSpec(name="x").replace(**columns)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("block", ["basic", "bottleneck"])
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_dilated_stages_answer_as_strided_ones_between_their_places(block: str, output_stride: int) -> None:
+    """The algorithme a trous: the same weights on a finer grid, whose every second value is the strided network's."""
+    torch.manual_seed(0)
+    row = catalogue.spec("resnet18").replace(block=block, widths=(4, 6, 8, 10))
+    strided = row.build(3, 2).eval()
+    dilated = row.replace(output_stride=output_stride).build(3, 2).eval()
+    dilated.load_state_dict(strided.state_dict())
+    x = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        for ours, theirs, stage in zip(dilated.features(x), strided.features(x), strided.stages, strict=True):
+            step = max(1, stage.stride // output_stride)
+            torch.testing.assert_close(ours[..., ::step, ::step], theirs)
+    assert [stage.stride for stage in dilated.stages] == [min(stage.stride, output_stride) for stage in strided.stages]
+
+
+def test_multi_grid_multiplies_the_rate_of_the_last_stage() -> None:
+    for output_stride, third, last in ((16, [1] * 6, [2, 4, 8]), (8, [2] * 6, [4, 8, 16])):
+        with torch.device("meta"):
+            network = catalogue.spec("resnet50").replace(output_stride=output_stride, multi_grid=(1, 2, 4)).build(3, 2)
+        for name, rates in (("conv4_x", third), ("conv5_x", last)):
+            found = [block.residual[1].conv.dilation[0] for block in network.get_submodule(name)]
+            assert found == rates
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"output_stride": 4}, "resnet50: output_stride=4. Expected 8, 16 or 32. Correct it."),
+        (
+            {"output_stride": 16, "multi_grid": (1, 2)},
+            "resnet50: multi_grid=(1, 2) with output_stride=16 and depths=(3, 4, 6, 3). Expected one positive factor "
+            "for each block of the last stage, and output_stride=16 or 8. Correct them, or leave multi_grid empty.",
+        ),
+    ],
+)
+def test_impossible_rates_are_refused(columns: dict[str, object], message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        catalogue.spec("resnet50").replace(**columns)
+    assert str(caught.value) == message

@@ -36,6 +36,7 @@ class ConvNormAct(nn.Sequential):
         kernel: side of the square or cubic kernel, or its sides, in pixels.
         stride: step, in pixels.
         padding: zeros added on each side, or on those of each axis, in pixels.
+        dilation: pixels from one tap of the kernel to the next.
         groups: parts of the channels that do not see each other.
         bias: whether the convolution adds a bias. Batch normalisation takes it away again, so most papers leave it out.
         normalisation: ``batch`` for batch normalisation.
@@ -54,6 +55,7 @@ class ConvNormAct(nn.Sequential):
         *,
         stride: int = 1,
         padding: int | tuple[int, ...] = 0,
+        dilation: int = 1,
         groups: int = 1,
         bias: bool = False,
         normalisation: Normalisation = "batch",
@@ -69,6 +71,7 @@ class ConvNormAct(nn.Sequential):
             kernel,  # type: ignore[arg-type] # the caller gives as many sides as there are axes
             stride=stride,
             padding=padding,  # type: ignore[arg-type] # likewise
+            dilation=dilation,
             groups=groups,
             bias=bias,
         )

@@ -22,6 +22,10 @@ Names: ``resnet50_v1`` is the paper's form, with the stride in a bottleneck's fi
 form of torchvision, called v1.5, with the stride in the 3x3. Basic blocks have only one form, so ``resnet18_v1`` and
 ``resnet34_v1`` are other names for ``resnet18`` and ``resnet34``.
 
+``output_stride`` keeps the last maps larger, for dense prediction: stages beyond it do not halve, and their 3x3
+convolutions are dilated instead, so that every weight sees what it did (Chen et al. 2017, arXiv:1706.05587, section
+3.1). ``multi_grid`` gives the blocks of the last stage rates of their own (section 3.2 there).
+
 Residuals were not made against vanishing gradients: the plain networks have batch normalisation, and section 4.1 calls
 it unlikely that vanishing gradients are why deeper ones train worse (the degradation problem).
 
@@ -73,8 +77,14 @@ class ResNetSpec(Spec):
     """A: strided copy with zero maps; B: projection where the shape changes; C: projection everywhere; none: plain."""
     stride_in: Literal["1x1", "3x3"] = "3x3"
     """Which convolution of a bottleneck has the stride: the first 1x1 (paper) or the 3x3 (v1.5)."""
+    output_stride: int = 32
+    """At most so many pixels from one value of the last maps to the next: 32, 16 or 8; stages beyond it are dilated."""
+    multi_grid: tuple[int, ...] = ()
+    """Factors on the last stage's rate, block by block. Empty: the convolution that would have the stride keeps the
+    rate of the stage before, as in torchvision; with factors, all convolutions of a dilated stage have its rate."""
 
     def __post_init__(self) -> None:
+        self._check_rates()
         numbers = (*self.depths, *self.widths)
         if not self.depths or len(self.depths) != len(self.widths) or min(numbers) < 1:
             raise SpecError(
@@ -87,6 +97,17 @@ class ResNetSpec(Spec):
                 f"{self.name}: shortcut=A with widths={self.widths}",
                 expected="widths that never shrink: option A can only add maps",
                 do="Set shortcut=B",
+            )
+
+    def _check_rates(self) -> None:
+        if self.output_stride not in (8, 16, 32):
+            raise SpecError(f"{self.name}: output_stride={self.output_stride}", expected="8, 16 or 32", do="Correct it")
+        grid = self.multi_grid
+        if grid and (self.output_stride == 32 or len(grid) != self.depths[-1] or min(grid) < 1):
+            raise SpecError(
+                f"{self.name}: multi_grid={grid} with output_stride={self.output_stride} and depths={self.depths}",
+                expected="one positive factor for each block of the last stage, and output_stride=16 or 8",
+                do="Correct them, or leave multi_grid empty",
             )
 
     def build(self, in_channels: int, num_classes: int) -> "ResNet":
@@ -109,20 +130,23 @@ class Block(nn.Module):
         return F.relu(y, inplace=True)
 
 
-def basic_residual(in_channels: int, width: int, stride: int) -> nn.Sequential:
-    """Figure 5, left: 3x3 with the stride, 3x3."""
+def basic_residual(in_channels: int, width: int, stride: int, rates: tuple[int, int] = (1, 1)) -> nn.Sequential:
+    """Figure 5, left: 3x3 with the stride, 3x3; their taps are so many pixels apart."""
+    first, second = rates
     return nn.Sequential(
-        ConvNormAct(in_channels, width, 3, stride=stride, padding=1),
-        ConvNormAct(width, width, 3, padding=1, activation="none"),
+        ConvNormAct(in_channels, width, 3, stride=stride, padding=first, dilation=first),
+        ConvNormAct(width, width, 3, padding=second, dilation=second, activation="none"),
     )
 
 
-def bottleneck_residual(in_channels: int, width: int, stride: int, stride_in: Literal["1x1", "3x3"]) -> nn.Sequential:
-    """Figure 5, right: 1x1 to ``width``, 3x3, 1x1 to four times ``width``."""
+def bottleneck_residual(
+    in_channels: int, width: int, stride: int, stride_in: Literal["1x1", "3x3"], rate: int = 1
+) -> nn.Sequential:
+    """Figure 5, right: 1x1 to ``width``, 3x3 with taps ``rate`` pixels apart, 1x1 to four times ``width``."""
     first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
     return nn.Sequential(
         ConvNormAct(in_channels, width, 1, stride=first),
-        ConvNormAct(width, width, 3, stride=second, padding=1),
+        ConvNormAct(width, width, 3, stride=second, padding=rate, dilation=rate),
         ConvNormAct(width, EXPANSION["bottleneck"] * width, 1, activation="none"),
     )
 
@@ -153,11 +177,17 @@ class ResNet(Network):
         else:
             self.conv1 = ConvNormAct(in_channels, channels, 3, padding=1)
             names = [f"stage{number}" for number in range(1, 1 + len(spec.depths))]
-        stages = []
+        stages, rate = [], 1
         total_stride = 4 if spec.stem == "imagenet" else 1
         for index, name in enumerate(names):
-            stride = 1 if index == 0 else 2
-            self.add_module(name, self._stage(channels, spec.widths[index], spec.depths[index], stride))
+            stride, before = 1 if index == 0 else 2, rate
+            if stride * total_stride > spec.output_stride:
+                stride, rate = 1, 2 * rate
+            grid = spec.multi_grid if index == len(names) - 1 else ()
+            rates = [(rate * factor, rate * factor) for factor in grid or (1,) * spec.depths[index]]
+            if not spec.multi_grid:
+                rates[0] = (before, rate)  # the convolution that would have the stride is the last of the old grid
+            self.add_module(name, self._stage(channels, spec.widths[index], stride, rates))
             channels = EXPANSION[spec.block] * spec.widths[index]
             total_stride *= stride
             stages.append(Stage(channels=channels, stride=total_stride, module=name))
@@ -168,14 +198,14 @@ class ResNet(Network):
         nn.init.zeros_(self.fc.bias)
         self._stage_names = names
 
-    def _stage(self, in_channels: int, width: int, depth: int, stride: int) -> nn.Sequential:
+    def _stage(self, in_channels: int, width: int, stride: int, rates: list[tuple[int, int]]) -> nn.Sequential:
         spec, out_channels = self.spec, EXPANSION[self.spec.block] * width
         blocks = []
-        for _ in range(depth):
+        for pair in rates:
             if spec.block == "basic":
-                residual = basic_residual(in_channels, width, stride)
+                residual = basic_residual(in_channels, width, stride, pair)
             else:
-                residual = bottleneck_residual(in_channels, width, stride, spec.stride_in)
+                residual = bottleneck_residual(in_channels, width, stride, spec.stride_in, pair[0])
             blocks.append(Block(residual, make_shortcut(spec.shortcut, in_channels, out_channels, stride)))
             in_channels, stride = out_channels, 1
         return nn.Sequential(*blocks)

@@ -30,12 +30,12 @@ LAYOUTS: Final = (
             (r"^layer3\.", "conv4_x."),
             (r"^layer4\.", "conv5_x."),
         ),
-        needs={"stride_in": "3x3"},
+        needs={"stride_in": "3x3", "output_stride": 32},
     ),
     Layout(
         pretraining=Pretraining(source="akamaster/pytorch_resnet_cifar10", mean=IMAGENET_MEAN, std=IMAGENET_STD),
         marker=r"^(module\.)?linear\.weight$",
         rules=(*RULES, (r"^layer([123])\.", r"stage\1."), (r"^linear\.", "fc.")),
-        needs={"shortcut": "A"},
+        needs={"shortcut": "A", "output_stride": 32},
     ),
 )
