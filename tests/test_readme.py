@@ -1,7 +1,9 @@
 """Every command and line of Python that the README shows is run here, on real data under the README's names."""
 
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from pixelwise.data import samples
 
 ROOT = Path(__file__).parent.parent
+RUNNER = Path(__file__).with_name("commands.py")
 README = (ROOT / "README.md").read_text()
 CONSOLE = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
 PYTHON = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -40,13 +43,19 @@ def commands() -> list[str]:
 
 def test_readme_commands_and_python(workplace: Path) -> None:
     """In the README's order, since later commands use what earlier ones made."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    assert len(commands()) >= 8
-    for command in commands():
-        done = subprocess.run(
-            command, shell=True, cwd=workplace, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    lines = [shlex.split(command) for command in commands()]
+    assert len(lines) >= 8
+    assert {line[0] for line in lines} == {"pixelwise"}
+    plan = workplace / "plan.json"
+    plan.write_text(json.dumps([line[1:] for line in lines]))
+    done = subprocess.run(
+        [sys.executable, str(RUNNER), plan.name],
+        cwd=workplace, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    outcomes = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["code"], one["printed"]) for one in outcomes if one["code"]] == []
+    assert len(outcomes) == len(lines), done.stderr
     for block in PYTHON:
         done = subprocess.run(
             [sys.executable, "-c", block], cwd=workplace, env=environment, capture_output=True, text=True, check=False
