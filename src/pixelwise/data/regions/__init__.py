@@ -1,5 +1,7 @@
 """Pictures and volumes of any size, read and written by region."""
 
 from pixelwise.data.regions.base import Region, RegionSink, RegionSource, Span
+from pixelwise.data.regions.missing import Missing
+from pixelwise.data.regions.opening import LARGE_PIXELS, is_large, open_source
 
-__all__ = ["Region", "RegionSink", "RegionSource", "Span"]
+__all__ = ["LARGE_PIXELS", "Missing", "Region", "RegionSink", "RegionSource", "Span", "is_large", "open_source"]
