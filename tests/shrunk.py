@@ -22,7 +22,7 @@ class Shrunk:
     name: str
     images: int
     side: int
-    """Height and width of the pictures."""
+    """Height and width of the pictures; of volumes the depth as well."""
     rate: float
     """For SGD with momentum."""
     columns: dict[str, Any] = field(default_factory=dict)
@@ -30,6 +30,10 @@ class Shrunk:
     @property
     def spec(self) -> Spec:
         return catalogue.spec(self.name).replace(**self.columns)
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        return (self.side,) * self.spec.dimensions
 
 
 MEMBERS = {
@@ -82,4 +86,5 @@ MEMBERS = {
         "convnext_tiny", 8, 64, 0.05, {"depths": (1, 1, 2, 1), "widths": (16, 32, 48, 64), "stochastic_depth": 0.2}
     ),
     "unet": Shrunk("unet16", 2, 32, 0.05),
+    "unet3d": Shrunk("unet3d16", 2, 16, 0.05, {"widths": (8, 16, 32)}),
 }

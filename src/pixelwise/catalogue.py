@@ -14,7 +14,7 @@ from typing import Any
 
 from pixelwise.errors import SpecError, UsageError, suggest
 from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES, CLASSIFICATION_FAMILIES
-from pixelwise.networks.segmentation import unet
+from pixelwise.networks.segmentation import unet, unet3d
 from pixelwise.networks.sequence import window_crf
 from pixelwise.specs import Network, Spec
 from pixelwise.storage.paths import as_path
@@ -22,9 +22,9 @@ from pixelwise.weights import load_weights
 
 _LOG = logging.getLogger(__name__)
 
-_SPECS: dict[str, Spec] = {row.name: row for row in (*CLASSIFICATION, *unet.SPECS, *window_crf.SPECS)}
+_SPECS: dict[str, Spec] = {row.name: row for row in (*CLASSIFICATION, *unet.SPECS, *unet3d.SPECS, *window_crf.SPECS)}
 
-_KINDS: tuple[type[Spec], ...] = (*CLASSIFICATION_FAMILIES, unet.UNetSpec, window_crf.WindowCRFSpec)
+_KINDS: tuple[type[Spec], ...] = (*CLASSIFICATION_FAMILIES, unet.UNetSpec, unet3d.UNet3DSpec, window_crf.WindowCRFSpec)
 _FAMILIES: dict[str, type[Spec]] = {kind.family: kind for kind in _KINDS}
 
 ALIASES: dict[str, str] = {**CLASSIFICATION_ALIASES, "unet_small": "unet16"}

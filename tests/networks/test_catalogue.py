@@ -55,7 +55,7 @@ def test_importing_the_catalogue_builds_nothing() -> None:
         ("resnet20_cifra", "Did you mean resnet20_cifar or resnet1202_cifar or resnet32_cifar?"),
         ("resnet5", "Did you mean resnet50 or resnet50_v1 or resnet56_cifar?"),
         ("resnet20_cifar100", "Did you mean resnet20_cifar or resnet1202_cifar or resnet32_cifar?"),
-        ("UNET-16", "Did you mean unet16 or unet or unet_keras16?"),
+        ("UNET-16", "Did you mean unet16 or unet3d16 or unet?"),
         ("zzzz", "`pixelwise nets` lists all of them."),
     ],
 )
@@ -102,6 +102,7 @@ RESNETS = st.integers(1, 4).flatmap(
         stem=st.sampled_from(["imagenet", "cifar"]),
         shortcut=st.sampled_from(["A", "B", "C", "none"]),
         stride_in=st.sampled_from(["1x1", "3x3"]),
+        output_stride=st.sampled_from([8, 16, 32]),
     )
 )
 DENSENETS = st.builds(

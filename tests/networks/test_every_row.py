@@ -138,7 +138,9 @@ def test_a_larger_picture_has_several_answers(name: str) -> None:
     assert (larger.shape[2], larger.shape[3]) == (first.shape[2] + 3, first.shape[3])
 
 
-@pytest.mark.parametrize("key", [key for key, member in MEMBERS.items() if member.spec.family not in ("mlp", "unet")])
+@pytest.mark.parametrize(
+    "key", [key for key, member in MEMBERS.items() if member.spec.task == "classification" and key != "mlp"]
+)
 def test_slid_over_a_picture_of_its_own_size_a_network_answers_as_ever(key: str) -> None:
     torch.manual_seed(0)
     spec, rows = MEMBERS[key].spec, catalogue.spec(MEMBERS[key].name).facts
@@ -151,17 +153,18 @@ def test_slid_over_a_picture_of_its_own_size_a_network_answers_as_ever(key: str)
 
 @pytest.mark.parametrize("key", MEMBERS)
 def test_other_channels_and_forms_are_refused_by_every_method(key: str) -> None:
-    side = MEMBERS[key].side
+    size = MEMBERS[key].size
     with torch.device("meta"):
         network = MEMBERS[key].spec.build(2, CLASSES)
     uses = [network, network.features, network.training_logits]
-    if network.spec.family not in ("mlp", "unet"):
+    if network.spec.task == "classification" and key != "mlp":
         uses.append(network.dense_logits)
-    for shape in ((1, 3, side, side), (2, side, side)):
+    axes, noun = ("H, W", "images") if len(size) == 2 else ("D, H, W", "volumes")
+    for shape in ((1, 3, *size), (2, *size)):
         for use in uses:
             with pytest.raises(SpecError) as caught:
                 use(torch.empty(shape, device="meta"))
             assert str(caught.value) == (
-                f"{network.spec.name}: a batch of shape {shape}. Expected (N, 2, H, W). "
-                "Convert the images to 2 channels, or create the network with other in_channels."
+                f"{network.spec.name}: a batch of shape {shape}. Expected (N, 2, {axes}). "
+                f"Convert the {noun} to 2 channels, or create the network with other in_channels."
             )

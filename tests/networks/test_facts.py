@@ -19,9 +19,9 @@ SHEET = json.loads((Path(__file__).parents[1] / "fixtures" / "architectures.json
 VARIANTS = [variant for variant in SHEET if variant["name"] in {*catalogue.names(), *catalogue.ALIASES}]
 NOT_IN_THE_SHEET = {"lenet5_relu", "unet_milesial_bilinear", "unet16"}
 NOT_IN_THE_SHEET |= {"bn_alexnet_2012", "vgg11_lrn", "vgg11_lrn_bn", "vgg16c_bn"}
-NOT_IN_THE_SHEET |= {"enet_classifier", "lenet_crf"}
+NOT_IN_THE_SHEET |= {"enet_classifier", "lenet_crf", "unet3d", "unet3d16"}
 UNPADDED_FAMILIES = {"lenet", "window_crf", "alexnet", "inception_v3", "inception_v4", "inception_resnet"}
-UNPADDED_ROWS = {"unet", "unet_phseg_v5", "nin_imagenet"}
+UNPADDED_ROWS = {"unet", "unet3d", "unet_phseg_v5", "nin_imagenet"}
 """Convolutions or poolings without padding: maps may be smaller than the input divided by the stride."""
 
 
@@ -111,14 +111,14 @@ def test_any_channels_build_and_features_come_as_declared(name: str) -> None:
         network = catalogue.create(name, in_channels=4, num_classes=1).eval()
     facts = network.spec.facts
     assert facts is not None
-    height, width = facts.input_size[1:]
-    x = torch.empty(2, 4, height, width, device="meta")
+    size = facts.input_size[1:]
+    x = torch.empty(2, 4, *size, device="meta")
     with torch.no_grad():
         maps = network.features(x)
     assert len(maps) == len(network.stages)
     for stage, found in zip(network.stages, maps, strict=True):
         assert found.shape[:2] == (2, stage.channels)
         if network.spec.family in UNPADDED_FAMILIES or name in UNPADDED_ROWS:
-            assert found.shape[2] <= -(-height // stage.stride)
+            assert all(side <= -(-whole // stage.stride) for side, whole in zip(found.shape[2:], size, strict=True))
         else:
-            assert found.shape[2:] == (-(-height // stage.stride), -(-width // stage.stride))
+            assert found.shape[2:] == tuple(-(-side // stage.stride) for side in size)

@@ -19,7 +19,7 @@ needs_fused_operators = pytest.mark.skipif(not operators_work(), reason="this Py
 def trained(network: nn.Module) -> None:
     """Give normalisations statistics, gains and shifts of a network that has been trained."""
     for module in network.modules():
-        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
             for tensor, (low, high) in (
                 (module.running_mean, (-0.5, 0.5)),
                 (module.running_var, (0.5, 2.0)),
@@ -34,8 +34,9 @@ def member(key: str, dtype: torch.dtype) -> tuple[Network, Tensor]:
     torch.manual_seed(0)
     network = MEMBERS[key].spec.build(3, 5).eval()
     trained(network)
-    x = torch.randn(2, 3, MEMBERS[key].side, MEMBERS[key].side, dtype=dtype)
-    return network.to(dtype, memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    x = torch.randn(2, 3, *MEMBERS[key].size, dtype=dtype)
+    layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    return network.to(dtype, memory_format=layout), x.contiguous(memory_format=layout)  # type: ignore[call-overload]
 
 
 def kinds(network: nn.Module) -> set[type[nn.Module]]:

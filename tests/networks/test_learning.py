@@ -18,10 +18,11 @@ def batch(key: str, classes: int) -> tuple[Network, torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     member = MEMBERS[key]
     network = member.spec.build(1, classes).train()
-    x = torch.randn(member.images, 1, member.side, member.side)
+    x = torch.randn(member.images, 1, *member.size)
     if network.spec.task == "classification":
         return network, x, torch.randint(classes, (member.images,))
-    return network, x, (F.avg_pool2d(x, 3, 1, 1)[:, 0] > 0).long()
+    pool = F.avg_pool2d if x.ndim == 4 else F.avg_pool3d
+    return network, x, (pool(x, 3, 1, 1)[:, 0] > 0).long()
 
 
 def losses(network: Network, x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:
@@ -54,8 +55,9 @@ IN_BFLOAT16 = [
 @pytest.mark.parametrize(("key", "precision"), IN_FLOAT32 + IN_BFLOAT16)
 def test_one_batch_is_learnt_by_heart(key: str, precision: torch.dtype) -> None:
     network, x, y = batch(key, 2)
-    x = x.contiguous(memory_format=torch.channels_last)
-    network = network.to(memory_format=torch.channels_last)
+    layout = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    x = x.contiguous(memory_format=layout)
+    network = network.to(memory_format=layout)
     optimiser = torch.optim.SGD(network.parameters(), lr=MEMBERS[key].rate, momentum=0.9)
     for step in range(80):
         with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
