@@ -186,6 +186,11 @@ REFUSALS = [
     ),
     (("--freeze", "all"), "recipe: freeze=all. Expected none, head, or stage:N with N from 1 on. Correct the value."),
     (("--freeze", "head", "--set", "freeze=none"), "--set freeze is given twice. Give it once."),
+    (("--loss", "ce", "--set", "loss=dice"), "--set loss is given twice. Give it once."),
+    (
+        ("--loss", "focal(gama=2)"),
+        "loss 'focal(gama=2)': focal has no parameter 'gama'. Expected for example focal(gamma=2). Did you mean gamma?",
+    ),
     (("--recipe", "quik"), "'quik' is not a recipe. Expected the name of a recipe. Did you mean quick?"),
 ]
 

@@ -35,12 +35,13 @@ def test_a_sum_is_the_sum():
     [
         (
             "ce+focl",
-            "loss 'ce+focl': 'focl' is not a loss. Expected a sum such as ce+dice or 0.5*ce+dice. "
-            "Known are: bce, ce, dice.",
+            "loss 'ce+focl': 'focl' is not a loss. Expected a sum such as ce+dice or 0.5*ce+dice. Did you mean focal?",
         ),
         (
             "ce+",
-            "loss 'ce+' has an empty term. Expected a sum such as ce+dice or 0.5*ce+dice. Known are: bce, ce, dice.",
+            "loss 'ce+' has an empty term. Expected a sum such as ce+dice or 0.5*ce+dice. Known are: bce, boundary, "
+            "ce, cldice, dice, fbeta, focal, focal_tversky, generalised_dice, hausdorff, jaccard, lovasz_hinge, "
+            "lovasz_softmax, squared_dice, topk, tversky.",
         ),
         (
             "two*ce",
@@ -65,7 +66,7 @@ def test_a_near_miss_is_named():
     with pytest.raises(UsageError) as caught:
         parse_loss("ce+dise")
     assert caught.value.came == "loss 'ce+dise': 'dise' is not a loss"
-    assert caught.value.do == "Did you mean dice?"
+    assert caught.value.do == "Did you mean dice or cldice?"
 
 
 def test_one_logit_never_goes_through_a_softmax():
@@ -73,8 +74,9 @@ def test_one_logit_never_goes_through_a_softmax():
         make_loss("ce", settings(num_outputs=1))
     assert str(caught.value) == (
         "loss 'ce' cannot use ce with num_outputs=1: the softmax of a single logit is always 1 and its gradient always "
-        "0, so nothing would be learned. Expected a sum of bce, dice. Change the loss, or the form of the output "
-        "(binary=sigmoid or softmax)."
+        "0, so nothing would be learned. Expected a sum of dice, bce, topk, focal, squared_dice, generalised_dice, "
+        "tversky, focal_tversky, fbeta, jaccard, lovasz_hinge, lovasz_softmax, boundary, hausdorff, cldice. Change the "
+        "loss, or the form of the output (binary=sigmoid or softmax)."
     )
 
 
@@ -83,8 +85,9 @@ def test_several_logits_never_go_through_a_sigmoid_each():
         make_loss("dice+bce", settings(num_outputs=4))
     assert str(caught.value) == (
         "loss 'dice+bce' cannot use bce with num_outputs=4: it takes one sigmoid logit for two classes, and here are 4 "
-        "logits of classes that exclude each other. Expected a sum of ce, dice. Change the loss, or the form of the "
-        "output (binary=sigmoid or softmax)."
+        "logits of classes that exclude each other. Expected a sum of ce, dice, topk, focal, squared_dice, "
+        "generalised_dice, tversky, focal_tversky, fbeta, jaccard, lovasz_softmax, boundary, hausdorff, cldice. Change "
+        "the loss, or the form of the output (binary=sigmoid or softmax)."
     )
 
 

@@ -84,7 +84,7 @@ def test_what_is_left_open_is_filled_in(name, classes, choices, objective, num_o
             THREE,
             {"loss": "ce"},
             UsageError,
-            "loss 'ce': 'ce' is not a loss. Expected a sum such as bce. Did you mean bce?",
+            "loss 'ce': ce is not a loss for this task. Expected a sum of bce. Write for example bce.",
         ),
     ],
 )

@@ -37,7 +37,8 @@ def test_what_is_left_open_is_filled_in(name, classes, choices, form, objective,
 
 ONE_LOGIT = (
     "loss 'ce' cannot use ce with num_outputs=1: the softmax of a single logit is always 1 and its gradient always 0, "
-    "so nothing would be learned. Expected a sum of bce, dice. Change the loss, or the form of the output "
+    "so nothing would be learned. Expected a sum of dice, bce, topk, focal, squared_dice, generalised_dice, tversky, "
+    "focal_tversky, fbeta, jaccard, lovasz_hinge, lovasz_softmax{}. Change the loss, or the form of the output "
     "(binary=sigmoid or softmax)."
 )
 
@@ -45,8 +46,23 @@ ONE_LOGIT = (
 @pytest.mark.parametrize(
     ("name", "classes", "choices", "fault", "message"),
     [
-        ("segmentation", TWO, {"loss": "ce", "binary": "sigmoid"}, UsageError, ONE_LOGIT),
-        ("classification", TWO, {"loss": "ce", "binary": "sigmoid"}, UsageError, ONE_LOGIT),
+        (
+            "segmentation",
+            TWO,
+            {"loss": "ce", "binary": "sigmoid"},
+            UsageError,
+            ONE_LOGIT.format(", boundary, hausdorff, cldice"),
+        ),
+        ("classification", TWO, {"loss": "ce", "binary": "sigmoid"}, UsageError, ONE_LOGIT.format("")),
+        (
+            "classification",
+            TWO,
+            {"loss": "0.5*boundary+bce"},
+            UsageError,
+            "loss '0.5*boundary+bce': boundary is not a loss for this task. Expected a sum of ce, dice, bce, topk, "
+            "focal, squared_dice, generalised_dice, tversky, focal_tversky, fbeta, jaccard, lovasz_hinge, "
+            "lovasz_softmax. Write for example ce+dice or 0.5*ce+dice.",
+        ),
         (
             "segmentation",
             THREE,

@@ -67,6 +67,12 @@ def train(
             metavar="head,input", help="Fit the weights to other classes (a fresh head), to other channels, or to both."
         ),
     ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SUM", help="Such as ce+dice or 0.5*bce+tversky(alpha=0.3,beta=0.7): see docs/reference/losses.md."
+        ),
+    ] = None,
     freeze: Annotated[
         str | None,
         typer.Option(
@@ -99,11 +105,12 @@ def train(
         task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind, ignore=parse_ignore(ignore),
         group_by=group_by, fractions=parse_fractions(split),
     )  # fmt: skip
+    shorthands = [f"{key}={value}" for key, value in (("loss", loss), ("freeze", freeze)) if value is not None]
     run = start(
         data,
         net,
         recipe=recipe,
-        settings=parse_settings(settings if freeze is None else [*(settings or []), f"freeze={freeze}"]),
+        settings=parse_settings([*(settings or []), *shorthands]),
         out=out,
         name=name,
         options=options,

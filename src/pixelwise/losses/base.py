@@ -110,11 +110,11 @@ def one_hot(target: Tensor, num_classes: int) -> Tensor:
 
 
 def class_mean(terms: Tensor, class_weights: tuple[float, ...] | None) -> Tensor:
-    """Return the weighted mean of one term per class, (K,), as a scalar."""
+    """Return the weighted mean over the classes, which are the first axis of ``terms``."""
     if class_weights is None:
-        return terms.mean()
+        return terms.mean(0)
     weights = weights_tensor(class_weights, terms.device, terms.dtype)
-    return (weights * terms).sum() / weights.sum()
+    return torch.tensordot(weights, terms, 1) / weights.sum()
 
 
 @lru_cache(maxsize=64)

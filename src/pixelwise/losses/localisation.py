@@ -10,12 +10,14 @@ from torch import Tensor
 from pixelwise.errors import UsageError
 from pixelwise.losses.base import LossSettings, at_least_float32
 from pixelwise.losses.boxes import BoxLoss
-from pixelwise.losses.table import BOX_LOSSES, LOSSES, LossSum, make_loss, parse_loss
+from pixelwise.losses.sums import LossSum, sum_of
+from pixelwise.losses.table import BOX_LOSSES, CLASS_LOSSES
+from pixelwise.losses.text import parse_loss
 
 BOX_OUTPUTS = 4
 """Outputs of a network that give its box, after those of the classes."""
 
-_CLASS_LOSSES = {"ce": LOSSES["ce"]}
+_CLASS_LOSSES = {"ce": CLASS_LOSSES["ce"]}
 
 
 class LocalisationLoss:
@@ -32,7 +34,7 @@ class LocalisationLoss:
 
     def __init__(self, text: str, settings: LossSettings) -> None:
         self.num_classes = settings.num_outputs
-        terms = parse_loss(text, [*_CLASS_LOSSES, *BOX_LOSSES])
+        terms = parse_loss(text, {**_CLASS_LOSSES, **BOX_LOSSES})
         box_terms = [term for term in terms if term.name in BOX_LOSSES]
         class_terms = [term for term in terms if term.name not in BOX_LOSSES]
         for what, found, known in (("box", box_terms, BOX_LOSSES), ("class", class_terms, _CLASS_LOSSES)):
@@ -55,10 +57,7 @@ class LocalisationLoss:
                 do="Leave them out",
             )
         self.of_boxes: list[tuple[float, BoxLoss]] = [(term.factor, BOX_LOSSES[term.name]()) for term in box_terms]
-        self.of_classes: LossSum | None = None
-        if class_terms:
-            written = "+".join(f"{term.factor!r}*{term.name}" for term in class_terms)
-            self.of_classes = make_loss(written, settings, _CLASS_LOSSES)
+        self.of_classes: LossSum | None = sum_of(class_terms, settings, _CLASS_LOSSES) if class_terms else None
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the cost as a scalar.

@@ -3,17 +3,12 @@
 A field ``gamma: Annotated[float, Range(0)] = 2.0`` is a parameter; its range is checked wherever the loss is made.
 """
 
-import dataclasses
 import math
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from pixelwise.errors import UsageError
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +37,17 @@ class Parameter:
     is_whole: bool
 
 
-def parameters_of(kind: "type[DataclassInstance]") -> Mapping[str, Parameter]:
+def parameters_of(kind: type) -> Mapping[str, Parameter]:
     """Return the parameters of a loss by name, in the order in which they are declared."""
-    hints = typing.get_type_hints(kind, include_extras=True)
     found = {}
-    for field in dataclasses.fields(kind):
-        default, hint = field.default, hints[field.name]
+    for name, hint in typing.get_type_hints(kind, include_extras=True).items():
         for note in getattr(hint, "__metadata__", ()):
-            if isinstance(note, Range) and isinstance(default, int | float):
-                found[field.name] = Parameter(default, note, is_whole=typing.get_args(hint)[0] is int)
+            if isinstance(note, Range):
+                found[name] = Parameter(getattr(kind, name), note, is_whole=typing.get_args(hint)[0] is int)
     return found
 
 
-def check_parameters(loss: "DataclassInstance") -> None:
+def check_parameters(loss: object) -> None:
     """Refuse a parameter out of its range.
 
     Raises:

@@ -1,5 +1,6 @@
 """Image classification: one class for a whole picture."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,6 +8,7 @@ from torch import Tensor
 
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import SpecError
+from pixelwise.losses import CLASS_LOSSES, Loss
 from pixelwise.tasks.exclusive import ExclusiveTask, OutputForm
 from pixelwise.tasks.meter import ClassificationMeter
 
@@ -22,6 +24,7 @@ class Classification(ExclusiveTask):
     metric: ClassVar[str] = "top1"
     ignore_index: ClassVar[int] = UNLABELLED  # not 255, which is a class like any other here
     form_of_two: ClassVar[OutputForm] = "softmax"
+    losses: ClassVar[Mapping[str, type[Loss]]] = CLASS_LOSSES
 
     def fit_target(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return ``target`` itself, after making sure that there is one label for each row of logits.

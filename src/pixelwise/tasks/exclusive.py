@@ -6,6 +6,7 @@ through a softmax: it would be 1 whatever the network says, with a gradient of 0
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Self, cast
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pixelwise.errors import UsageError, suggest
-from pixelwise.losses import LOSSES, LossSettings, LossSum, make_loss, parse_loss
+from pixelwise.losses import LOSSES, Loss, LossSettings, LossSum, make_loss, parse_loss
 from pixelwise.metrics import predicted_classes
 from pixelwise.tasks.base import Task, TaskChoices, at_least_float32
 
@@ -36,6 +37,9 @@ class ExclusiveTask(Task):
     """Target value that is not counted by losses and metrics."""
     form_of_two: ClassVar[OutputForm]
     """The form of two classes where the loss admits both."""
+
+    losses: ClassVar[Mapping[str, type[Loss]]] = LOSSES
+    """What its loss can be a sum of, by name."""
 
     form: OutputForm
 
@@ -100,7 +104,7 @@ class ExclusiveTask(Task):
             class_weights=self.class_weights,
             label_smoothing=self.label_smoothing,
         )
-        return make_loss(self.objective, settings)
+        return make_loss(self.objective, settings, self.losses)
 
     def _check_loss(self) -> None:
         if self.form == "sigmoid" and len(self.classes) != 2:
@@ -115,8 +119,8 @@ class ExclusiveTask(Task):
     def _choose_form(cls, num_classes: int, loss: str) -> OutputForm:
         if num_classes != 2:
             return "softmax"
-        terms = parse_loss(loss) if loss else ()
-        takes_one, takes_two = (all(not LOSSES[term.name].refusal(count) for term in terms) for count in (1, 2))
+        terms = parse_loss(loss, cls.losses) if loss else ()
+        takes_one, takes_two = (all(not cls.losses[term.name].refusal(count) for term in terms) for count in (1, 2))
         if takes_one and takes_two:
             return cls.form_of_two
         return "sigmoid" if takes_one else "softmax"

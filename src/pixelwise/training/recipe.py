@@ -72,6 +72,8 @@ class Recipe:
     label_smoothing: float = 0.0
     auxiliary_weight: float = 0.3
     """Factor of the loss of each auxiliary head, in networks that have them."""
+    separate: str = ""
+    """For instances: how touching objects are kept apart, ``border``, ``weights`` or ``none``; empty = border."""
     augment: str = AUTO
     """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "strings" for text,
     "digits" below 33 px."""
@@ -192,7 +194,7 @@ def _hints() -> dict[str, Any]:
 
 
 def _read(key: str, text: str) -> object:
-    meanings = readings(text)
+    meanings: list[object] = [text.strip()] if _hints().get(key) is str else readings(text)  # a word may hold commas
     if key in _PAIRS:  # one number stands for a square
         meanings += [(value, value) for value in meanings if isinstance(value, int)]
     return _convert(key, meanings, text)
