@@ -11,6 +11,7 @@ from pixelwise.data.names import show_path
 from pixelwise.data.regions.base import RegionSource
 from pixelwise.data.regions.mapped import RAW_SUFFIXES, MappedSource
 from pixelwise.data.regions.missing import Missing
+from pixelwise.data.regions.sink import UNFINISHED
 from pixelwise.data.regions.tiff_source import TiffSource
 from pixelwise.data.regions.whole import WholePicture
 from pixelwise.data.regions.zarr_metadata import is_zarr
@@ -45,6 +46,12 @@ def open_source(
     """
     if missing not in ("refuse", "fill"):
         raise UsageError(f"missing={missing!r}", expected="refuse or fill", do="Correct the value")
+    if path.name.endswith(UNFINISHED):
+        raise ImageError(
+            f"{show_path(str(path))} is the unfinished output of a prediction that was stopped",
+            expected="a whole file",
+            do="Give the command that began it again, which goes on with it",
+        )
     if path.is_dir():
         if not is_zarr(path):
             raise ImageError(
