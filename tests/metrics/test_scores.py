@@ -37,6 +37,10 @@ def test_ratios_equal_set_arithmetic(seed, num_classes, n):
             "iou": divided(both, len(is_c | said_c)),
             "f1": divided(2 * both, len(is_c) + len(said_c)),
         }
+        missed, wrong = len(is_c - said_c), len(said_c - is_c)
+        for beta in (0.5, 1, 2):
+            expected_f = divided((1 + beta**2) * both, (1 + beta**2) * both + beta**2 * missed + wrong)
+            np.testing.assert_allclose(counts.f_beta(beta)[c], expected_f, rtol=1e-12)
         for name, value in expected.items():
             np.testing.assert_allclose(getattr(counts, name)()[c], value, rtol=1e-12)
     np.testing.assert_allclose(counts.accuracy(), divided(int((truth == prediction).sum()), n))

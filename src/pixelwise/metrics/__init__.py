@@ -24,10 +24,34 @@ from pixelwise.metrics.instances import (
 )
 from pixelwise.metrics.per_class import EMPTY_CLASS_RULE, ClassCounts, mean_defined, ratio
 from pixelwise.metrics.ranking import rank_of_truth
+from pixelwise.metrics.separation import (
+    CHALLENGE_THRESHOLDS,
+    VScore,
+    best_over_thresholds,
+    rand_error,
+    segments,
+    thin_borders,
+    v_info,
+    v_rand,
+)
+from pixelwise.metrics.surface import (
+    DEFAULT_TOLERANCE_PX,
+    SurfaceDistances,
+    average_surface_distance,
+    boundary_f,
+    hausdorff,
+    hausdorff_95,
+)
 from pixelwise.metrics.thresholds import DEFAULT_THRESHOLD, best_threshold
+from pixelwise.metrics.warping import (
+    warping_error,
+    warping_mistakes,
+)
 
 __all__ = [
+    "CHALLENGE_THRESHOLDS",
     "DEFAULT_THRESHOLD",
+    "DEFAULT_TOLERANCE_PX",
     "EMPTY_CLASS_RULE",
     "IOU_THRESHOLDS",
     "LOCALISED_IOU",
@@ -36,13 +60,18 @@ __all__ = [
     "CalibrationBin",
     "ClassCounts",
     "InstanceCounts",
+    "SurfaceDistances",
+    "VScore",
     "aggregated_jaccard",
     "align",
     "average_precision",
     "average_precision_of_counts",
     "average_precision_of_matches",
+    "average_surface_distance",
+    "best_over_thresholds",
     "best_threshold",
     "bootstrap_interval",
+    "boundary_f",
     "box_average_precision",
     "box_iou",
     "calibration_bins",
@@ -51,6 +80,8 @@ __all__ = [
     "corners",
     "edit_distance",
     "expected_calibration_error",
+    "hausdorff",
+    "hausdorff_95",
     "instance_average_precision",
     "instance_counts",
     "match_boxes",
@@ -58,7 +89,14 @@ __all__ = [
     "pairwise_iou",
     "panoptic_quality",
     "predicted_classes",
+    "rand_error",
     "rank_of_truth",
     "ratio",
     "resampled_interval",
+    "segments",
+    "thin_borders",
+    "v_info",
+    "v_rand",
+    "warping_error",
+    "warping_mistakes",
 ]

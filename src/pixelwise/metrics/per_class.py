@@ -2,16 +2,17 @@
 
 Definitions (TP, FP, FN: true positives, false positives, false negatives of one class):
 
-========== ====================== =============================================
-precision  TP / (TP + FP)         of what was predicted as the class, the true share
-recall     TP / (TP + FN)         of what is the class, the found share
-F1, Dice   2TP / (2TP + FP + FN)  van Rijsbergen 1979 and Dice 1945: the same number
-IoU        TP / (TP + FP + FN)    Jaccard 1912
-========== ====================== =============================================
+========== =================================== =============================================
+precision  TP / (TP + FP)                      of what was predicted as the class, the true share
+recall     TP / (TP + FN)                      of what is the class, the found share
+F1, Dice   2TP / (2TP + FP + FN)               van Rijsbergen 1979 and Dice 1945: the same number
+F-beta     (1+b²)TP / ((1+b²)TP + b²FN + FP)   van Rijsbergen 1979; recall counts b times as much as precision
+IoU        TP / (TP + FP + FN)                 Jaccard 1912
+========== =================================== =============================================
 
-A ratio without a denominator is undefined (NaN here, None in files) and no mean counts it. For IoU and F1 that is a
-class which is neither in the truth nor in the prediction; one that is predicted but not in the truth scores 0, and one
-that is in the truth but never predicted scores 0. See :data:`EMPTY_CLASS_RULE`.
+A ratio without a denominator is undefined (NaN here, None in files) and no mean counts it. For IoU, F1 and F-beta that
+is a class which is neither in the truth nor in the prediction; one that is predicted but not in the truth scores 0, and
+one that is in the truth but never predicted scores 0. See :data:`EMPTY_CLASS_RULE`.
 """
 
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class ClassCounts:
     def f1(self) -> Array:
         """Return 2TP / (2TP + FP + FN) per class; the Dice coefficient is the same number."""
         return ratio(2 * self.correct, self.truth + self.predicted)
+
+    def f_beta(self, beta: float) -> Array:
+        """Return (1 + beta²)TP / ((1 + beta²)TP + beta²FN + FP) per class; undefined where F1 is."""
+        return ratio((1 + beta**2) * self.correct, beta**2 * self.truth + self.predicted)
 
     def iou(self) -> Array:
         """Return TP / (TP + FP + FN) per class."""
