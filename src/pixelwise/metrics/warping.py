@@ -2,9 +2,9 @@
 
 Source: Jain et al., "Boundary Learning by Optimization with Topological Constraints", 2010, section 3, and the
 published evaluation of the ISBI 2012 challenge, which settles what the paper leaves open. The truth is *warped*:
-pixels in which it differs from the prediction are changed one after the other, as long as each is *simple*, that is, its change neither
-splits, merges, creates nor removes an object or a hole. What still differs when no such pixel is left are the places
-where the topology is wrong; the warping error is their share of all pixels.
+pixels in which it differs from the prediction are changed one after the other, as long as each is *simple*, that is,
+its change neither splits, merges, creates nor removes an object or a hole. What still differs when no such pixel is
+left are the places where the topology is wrong; the warping error is their share of all pixels.
 
 Objects are connected by sides, what lies between them by sides and corners, and beyond the picture there is no object.
 A pixel is simple if, among its eight neighbours, exactly one group connected by sides of object pixels, and exactly one
