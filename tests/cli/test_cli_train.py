@@ -8,6 +8,7 @@ import torch
 
 from pixelwise.runs.folder import Run
 from pixelwise.training import session
+from pixelwise.training.recipe import Recipe
 
 QUICK = ("--set", "epochs=1", "--set", "hidden=8,8", "--set", "augment=none", "--batch", "8")
 NET = ("--net", "mlp_784_300_10", *QUICK)
@@ -58,6 +59,15 @@ def test_masks_their_reading_and_their_crops_are_told(pixelwise, squares, tmp_pa
     config = Run.open(tmp_path / "run").config
     assert config.task["class_weights"] == [1.0, 2.5]
     assert config.data["options"]["ignore"] == 7
+
+
+def test_a_loss_is_recorded_as_it_was_written(pixelwise, sides, tmp_path):
+    text = "0.5*ce + tversky(alpha=0.3, beta=0.7)"
+    done = pixelwise("train", sides, *NET, "--out", tmp_path / "run", "--loss", text, "-q")
+    assert done.code == 0, done.err
+    config = Run.open(tmp_path / "run").config
+    assert config.recipe["loss"] == config.task["loss"] == text
+    assert Recipe.from_json({key: value for key, value in config.recipe.items() if key != "name"}).loss == text
 
 
 def test_quiet_says_nothing(pixelwise, sides, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pixelwise.errors import UsageError
-from pixelwise.losses import LOSSES, LossSettings, LossTerm, make_loss, parse_loss
+from pixelwise.losses import LOSSES, LossSettings, LossTerm, Tversky, make_loss, parse_loss
 
 
 def settings(num_outputs=3, **options):
@@ -17,6 +17,15 @@ def settings(num_outputs=3, **options):
         ("ce", [(1.0, "ce")]),
         ("ce+dice", [(1.0, "ce"), (1.0, "dice")]),
         (" 0.5 * ce + 2e-1*dice ", [(0.5, "ce"), (0.2, "dice")]),
+        ("focal(gamma=2)", [(1.0, "focal", (("gamma", 2.0),))]),
+        (
+            "0.5*bce + 2 * tversky ( alpha = 0.3 , beta=1e-1 )+hausdorff(sides=1)",
+            [
+                (0.5, "bce"),
+                (2.0, "tversky", (("alpha", 0.3), ("beta", 0.1))),
+                (1.0, "hausdorff", (("sides", 1),)),
+            ],
+        ),
     ],
 )
 def test_sums_are_read(text, terms):
@@ -54,12 +63,80 @@ def test_a_sum_is_the_sum():
             "ce+0.5*ce",
             "loss 'ce+0.5*ce' names ce more than once. Expected each loss once. Use one term with one factor.",
         ),
+        (
+            "focal(gama=2)",
+            "loss 'focal(gama=2)': focal has no parameter 'gama'. Expected for example focal(gamma=2). Did you mean "
+            "gamma?",
+        ),
+        (
+            "tversky(0.3,0.7)",
+            "loss 'tversky(0.3,0.7)': '0.3' is not a parameter. Expected for example tversky(alpha=0.3,beta=0.7). "
+            "Known are: alpha, beta.",
+        ),
+        (
+            "focal()",
+            "loss 'focal()': '' is not a parameter. Expected for example focal(gamma=2). Known are: gamma.",
+        ),
+        (
+            "ce(gamma=2)",
+            "loss 'ce(gamma=2)': ce has no parameters. Expected ce. Leave the parentheses out.",
+        ),
+        (
+            "focal(gamma=2,gamma=3)",
+            "loss 'focal(gamma=2,gamma=3)' gives gamma of focal more than once. Give it once.",
+        ),
+        (
+            "focal(gamma=-1)",
+            "loss 'focal(gamma=-1)': gamma=-1. Expected a number of at least 0. gamma=2 is usual.",
+        ),
+        (
+            "topk(share=x)",
+            "loss 'topk(share=x)': share=x. Expected a number of more than 0 and at most 1. share=0.1 is usual.",
+        ),
+        (
+            "topk(share=nan)",
+            "loss 'topk(share=nan)': share=nan. Expected a number of more than 0 and at most 1. share=0.1 is usual.",
+        ),
+        (
+            "hausdorff(sides=1.5)",
+            "loss 'hausdorff(sides=1.5)': sides=1.5. Expected a whole number of at least 1 and at most 2. sides=2 is "
+            "usual.",
+        ),
+        (
+            "cldice(iterations=inf)",
+            "loss 'cldice(iterations=inf)': iterations=inf. Expected a whole number of at least 1. iterations=3 is "
+            "usual.",
+        ),
+        (
+            "focal(gamma=2)*0.5",
+            "loss 'focal(gamma=2)*0.5': 'focal(gamma=2)*0.5' is not a term. Expected NAME, FACTOR*NAME or "
+            "NAME(PARAMETER=NUMBER,...). For example 0.5*ce or focal(gamma=2).",
+        ),
+        (
+            "dice+focal(gamma=2",
+            "loss 'dice+focal(gamma=2': 'focal(gamma=2' is not a term. Expected NAME, FACTOR*NAME or "
+            "NAME(PARAMETER=NUMBER,...). For example 0.5*ce or focal(gamma=2).",
+        ),
+        (
+            "smooth_l1",
+            "loss 'smooth_l1': smooth_l1 is not a loss for this task. Expected a sum of ce, dice, bce, topk, focal, "
+            "squared_dice, generalised_dice, tversky, focal_tversky, fbeta, jaccard, lovasz_hinge, lovasz_softmax, "
+            "boundary, hausdorff, cldice. Write for example ce+dice or 0.5*ce+dice.",
+        ),
     ],
 )
 def test_misspelt_sums_are_refused(text, message):
     with pytest.raises(UsageError) as caught:
         parse_loss(text)
     assert str(caught.value) == message
+
+
+def test_parameters_reach_the_loss_and_are_checked_wherever_it_is_made():
+    ((factor, loss),) = make_loss("3*tversky(beta=0.9)", settings()).terms
+    assert (factor, loss) == (3.0, Tversky(settings(), alpha=0.3, beta=0.9))
+    with pytest.raises(UsageError) as caught:
+        Tversky(settings(), alpha=0)
+    assert str(caught.value) == "loss parameter alpha=0. Expected a number of more than 0. 0.3 is usual."
 
 
 def test_a_near_miss_is_named():

@@ -41,9 +41,9 @@ def parameters_of(kind: type) -> Mapping[str, Parameter]:
     """Return the parameters of a loss by name, in the order in which they are declared."""
     found = {}
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
-        for note in getattr(hint, "__metadata__", ()):
-            if isinstance(note, Range):
-                found[name] = Parameter(getattr(kind, name), note, is_whole=typing.get_args(hint)[0] is int)
+        note = getattr(hint, "__metadata__", (None,))[0]
+        if isinstance(note, Range):
+            found[name] = Parameter(getattr(kind, name), note, is_whole=typing.get_args(hint)[0] is int)
     return found
 
 
