@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pixelwise.data.names import show_path
 from pixelwise.data.regions.base import Region, RegionSink, chunk_region, chunks_of, extent, overlap, slices
-from pixelwise.errors import OutputError
+from pixelwise.errors import OutputError, RunError
 from pixelwise.storage.atomic import make_folder, output_error, sync_folder
 
 UNFINISHED = ".unfinished"
@@ -66,8 +66,8 @@ class Store(ABC):
         """Start anew; nothing is there."""
 
     @abstractmethod
-    def go_on(self, written: Mapping[Place, Record]) -> None:
-        """Open what an earlier process left, of which these blocks are whole; whatever else it holds is cut off."""
+    def go_on(self, written: Mapping[Place, Record]) -> bool:
+        """Open what an earlier process left, and cut off what is not of these blocks; tell whether these are there."""
 
     @abstractmethod
     def put(self, place: Place, block: NDArray[Any]) -> Record:
@@ -96,6 +96,7 @@ class BlockSink(RegionSink):
 
     Raises:
         OutputError: the place cannot be written.
+        RunError: what an earlier process wrote is not there any more.
 
     """
 
@@ -113,8 +114,12 @@ class BlockSink(RegionSink):
                 store.begin()
             elif path.exists():  # stopped between its last block and its report
                 self.is_complete = True
-            else:
-                store.go_on(self.written)
+            elif not store.go_on(self.written):
+                raise RunError(
+                    f"{show_path(str(store.path))} is not as it was left: it lacks blocks that were written",
+                    expected="the unfinished output of a prediction that was stopped",
+                    do="Begin anew with --overwrite",
+                )
         except OSError as error:
             raise output_error(path, error) from error
 

@@ -49,12 +49,17 @@ class TiffStore(Store):
         self._file = io.FileIO(self.path, "w+")
         self._write(0, _HEADER)
 
-    def go_on(self, written: Mapping[Place, Record]) -> None:
+    def go_on(self, written: Mapping[Place, Record]) -> bool:
         """Cut off what comes after the last whole tile, and let the header point nowhere."""
+        if not self.path.is_file():
+            return False
         self._file = io.FileIO(self.path, "r+")
         self._end = max((offset + count for offset, count in written.values()), default=len(_HEADER))
+        if self._file.seek(0, os.SEEK_END) < self._end:
+            return False
         self._file.truncate(self._end)
         self._write(0, _HEADER)
+        return True
 
     def put(self, place: Place, block: NDArray[Any]) -> Record:  # noqa: ARG002 - tiles lie in the order of writing
         """Append a tile; (offset, bytes). What lies beyond the picture is 0."""

@@ -52,11 +52,14 @@ class ZarrStore(Store):
             config={"write_empty_chunks": True},
         )
 
-    def go_on(self, written: Mapping[Place, Record]) -> None:  # noqa: ARG002 - blocks are files of their own
+    def go_on(self, written: Mapping[Place, Record]) -> bool:
         """Open the array; a block that was cut short is written anew."""
+        if not all(path.is_file() for path in (self.path / "0" / "zarr.json", *map(self._file, written))):
+            return False
         self._array = self._zarr.open_array(
             str(self.path / "0"), mode="r+", zarr_format=3, config={"write_empty_chunks": True}
         )
+        return True
 
     def put(self, place: Place, block: NDArray[Any]) -> Record:
         """Write the file of a block; there is nothing to know of it."""
@@ -66,8 +69,7 @@ class ZarrStore(Store):
             self._array[(slice(None), *region)] = np.moveaxis(block, -1, 0)
         else:
             self._array[region] = block[..., 0]
-        key = (0, *place) if self._has_channels else place
-        self._pending.append(self.path.joinpath("0", "c", *map(str, key)))
+        self._pending.append(self._file(place))
         return ()
 
     def flush(self) -> None:
@@ -81,6 +83,9 @@ class ZarrStore(Store):
 
     def close(self) -> None:
         """Nothing is held open between two blocks."""
+
+    def _file(self, place: Place) -> Path:
+        return self.path.joinpath("0", "c", *map(str, (0, *place) if self._has_channels else place))
 
     def _ome(self) -> dict[str, Any]:
         sizes = self.form.pixel_size
