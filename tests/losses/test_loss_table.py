@@ -1,10 +1,22 @@
 """The sums of losses: how they are written, and what is refused with which words."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
 from pixelwise.errors import UsageError
-from pixelwise.losses import LOSSES, LossSettings, LossTerm, Tversky, make_loss, parse_loss
+from pixelwise.losses import (
+    CLASS_LOSSES,
+    LOSSES,
+    LossSettings,
+    LossTerm,
+    Tversky,
+    make_loss,
+    parameters_of,
+    parse_loss,
+)
 
 
 def settings(num_outputs=3, **options):
@@ -183,3 +195,18 @@ def test_every_loss_fits_some_output_form_and_has_a_source():
         assert any(not loss.refusal(count) for count in (1, 2)), name
         module = __import__(loss.__module__, fromlist=["_"])
         assert "Source:" in (module.__doc__ or ""), name
+
+
+def test_the_reference_names_parameters_and_what_each_loss_heeds():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "losses.md").read_text(encoding="utf-8")
+    lines = [line.strip("|") for line in page.splitlines() if line.startswith("| `")]
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)] for line in lines]
+    told = {row[0].strip("`"): row for row in rows if len(row) == 6}
+    assert told.keys() == LOSSES.keys()
+    words = {"class_weights": "weights", "weight_map": "map", "label_smoothing": "smoothing"}
+    for name, loss in LOSSES.items():
+        _, _, parameters, of_pictures, heeds, _ = told[name]
+        expected = ", ".join(f"`{key}={value.default:.4g}`" for key, value in parameters_of(loss).items())
+        assert parameters == expected, name
+        assert of_pictures == ("yes" if name in CLASS_LOSSES else "no"), name
+        assert heeds == ", ".join(word for option, word in words.items() if option in loss.heeds), name
