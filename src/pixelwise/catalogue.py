@@ -14,7 +14,7 @@ from typing import Any
 
 from pixelwise.errors import SpecError, UsageError, suggest
 from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES, CLASSIFICATION_FAMILIES
-from pixelwise.networks.segmentation import unet, unet3d
+from pixelwise.networks.segmentation import fcn, unet, unet3d
 from pixelwise.networks.sequence import window_crf
 from pixelwise.specs import Network, Spec
 from pixelwise.storage.paths import as_path
@@ -22,12 +22,23 @@ from pixelwise.weights import load_weights
 
 _LOG = logging.getLogger(__name__)
 
-_SPECS: dict[str, Spec] = {row.name: row for row in (*CLASSIFICATION, *unet.SPECS, *unet3d.SPECS, *window_crf.SPECS)}
+_SPECS: dict[str, Spec] = {
+    row.name: row for row in (*CLASSIFICATION, *fcn.SPECS, *unet.SPECS, *unet3d.SPECS, *window_crf.SPECS)
+}
 
-_KINDS: tuple[type[Spec], ...] = (*CLASSIFICATION_FAMILIES, unet.UNetSpec, unet3d.UNet3DSpec, window_crf.WindowCRFSpec)
+_KINDS: tuple[type[Spec], ...] = (
+    *CLASSIFICATION_FAMILIES,
+    fcn.FCNSpec,
+    unet.UNetSpec,
+    unet3d.UNet3DSpec,
+    window_crf.WindowCRFSpec,
+)
 _FAMILIES: dict[str, type[Spec]] = {kind.family: kind for kind in _KINDS}
 
-ALIASES: dict[str, str] = {**CLASSIFICATION_ALIASES, "unet_small": "unet16"}
+BACKBONE = "backbone"
+"""The column of networks that stand on a classification network."""
+
+ALIASES: dict[str, str] = {**CLASSIFICATION_ALIASES, **fcn.ALIASES, "unet_small": "unet16"}
 """Other names for the same rows; not listed by :func:`names`."""
 
 
@@ -36,11 +47,18 @@ def names() -> tuple[str, ...]:
     return tuple(_SPECS)
 
 
-def spec(name: str) -> Spec:
+def spec(name: str, *, backbone: str | None = None) -> Spec:
     """Return the row of a paper's table that has this name.
+
+    >>> spec("fcn8s", backbone="resnet50")
+
+    Args:
+        name: one of :func:`names`, or of ``ALIASES``.
+        backbone: the classification network that the network is to stand on, in place of the row's own.
 
     Raises:
         UsageError: an unknown name, with those that resemble it.
+        SpecError: a network that stands on none, or a backbone that cannot serve.
 
     """
     found = _SPECS.get(ALIASES.get(name, name))
@@ -48,7 +66,16 @@ def spec(name: str) -> Spec:
         others = [alias for alias, row in ALIASES.items() if not alias.startswith(row)]  # resnet20_cifar10 says no more
         hint = suggest(name.lower(), (*_SPECS, *others)) or "`pixelwise nets` lists all of them"
         raise UsageError(f"there is no network {name!r}", do=hint)
-    return found
+    if backbone is None:
+        return found
+    if BACKBONE not in found.columns():
+        choosing = [row.name for row in _SPECS.values() if BACKBONE in row.columns()]
+        raise SpecError(
+            f"{name} stands on no backbone, asked for {backbone}",
+            expected="a network whose backbone can be chosen",
+            do=f"Leave the backbone out, or choose one of {', '.join(choosing)}",
+        )
+    return found.replace(**{BACKBONE: backbone})
 
 
 def create(
@@ -56,6 +83,7 @@ def create(
     *,
     in_channels: int,
     num_classes: int,
+    backbone: str | None = None,
     weights: Path | str | None = None,
     adapt: Collection[str] = (),
 ) -> Network:
@@ -65,6 +93,7 @@ def create(
         name: one of :func:`names`.
         in_channels: channels of the images.
         num_classes: number of logits.
+        backbone: the classification network to stand on, see :func:`spec`.
         weights: a file of weights for exactly this network, ``.safetensors``, ``.pth``, ``.pt`` or ``.th``, or a run or
             a model folder, which hold one; without it the weights are drawn as the paper says. Weights as torchvision
             and timm publish them are read as well; the network's ``pretraining`` then says which pictures they expect.
@@ -73,11 +102,11 @@ def create(
 
     Raises:
         UsageError: an unknown name or adaptation, or weights that are no path.
-        SpecError: impossible channels or classes.
+        SpecError: impossible channels or classes, or a backbone that cannot serve.
         WeightsError: the file is unsafe, damaged or does not fit.
 
     """
-    network = spec(name).build(in_channels, num_classes)
+    network = spec(name, backbone=backbone).build(in_channels, num_classes)
     if weights is not None:
         for note in load_weights(network, as_path(weights, "weights"), adapt=adapt):
             _LOG.warning("%s: %s", weights, note)

@@ -122,6 +122,11 @@ class Spec(ABC):
         return 2
 
     @property
+    def precursors(self) -> tuple["Spec", ...]:
+        """Other networks whose weights can start this one: its backbone, or an earlier stage of its training."""
+        return ()
+
+    @property
     def fixed_size(self) -> tuple[int, int] | None:
         """The only (height, width) that the network takes; None where its layers fit many sizes.
 

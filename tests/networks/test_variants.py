@@ -20,7 +20,7 @@ VARIANTS = {
     *("enet_classifier", "lenet_crf"),
     "inception_resnet_v2",
     *("unet_keras16", "unet_keras32", "unet_keras16_nobn", "unet_zhixuhao"),
-    *("unet_milesial", "unet_milesial_bilinear", "unet16", "unet3d16"),
+    *("unet_milesial", "unet_milesial_bilinear", "unet16", "unet3d16", "fcn_inception_v3"),
 }
 
 

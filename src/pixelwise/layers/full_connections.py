@@ -59,6 +59,7 @@ class FullConnection(nn.Sequential):
         if dropout_place == "after":
             parts["dropout"] = nn.Dropout(dropout)
         super().__init__(parts)
+        self.in_features = in_features
 
     def slide(self, x: Tensor, window: int) -> Tensor:
         """Apply the layer at every place of maps (N, C, H, W) where ``window`` x ``window`` values fit.
@@ -86,6 +87,8 @@ class FlatteningNetwork(Network):
     fc6: FullConnection
     fc7: FullConnection
     fc8: nn.Linear
+    window: int
+    """Height and width of the maps that fc6 is made for."""
 
     @abstractmethod
     def side_for(self, places: int) -> int:
@@ -103,7 +106,7 @@ class FlatteningNetwork(Network):
             layer: makes fc6 and fc7 from their numbers of inputs and units.
 
         """
-        self._trunk, self._window = tuple(self._modules), window
+        self._trunk, self.window = tuple(self._modules), window
         self.avgpool = nn.AdaptiveAvgPool2d(window)
         self.fc6 = layer(channels * window**2, hidden[0])
         self.fc7 = layer(*hidden)
@@ -129,14 +132,14 @@ class FlatteningNetwork(Network):
 
         """
         self.check_input(x)
-        height, width, smallest = *x.shape[-2:], self.side_for(self._window)
+        height, width, smallest = *x.shape[-2:], self.side_for(self.window)
         if min(height, width) < smallest:
             raise SpecError(
                 f"{self.spec.name} cannot be slid over images of {height} x {width} pixels",
                 expected=f"at least {smallest} x {smallest}",
                 do="Enlarge the images, or choose another test protocol",
             )
-        maps = self.fc6.slide(self._last_map(x), self._window)
+        maps = self.fc6.slide(self._last_map(x), self.window)
         return slide_linear(self.fc8, self.fc7.slide(maps, 1))
 
     def check_size(self, *size: int) -> None:

@@ -1,10 +1,24 @@
-"""Running the trunk of a network whose direct children follow one another."""
+"""The trunk of a network whose direct children follow one another: running it, and standing another network on it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import count
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from pixelwise.specs import Network
+from pixelwise.errors import SpecError
+from pixelwise.specs import Network, Stage
+
+
+class Grafted(NamedTuple):
+    """What :func:`graft` found out about a trunk."""
+
+    stages: tuple[Stage, ...]
+    """Those that hold none of the classifier's heads, finest first."""
+    keeps_ratio: bool
+    """Whether sides that are multiples of the last stride make maps of exactly side / stride."""
+    least_side: int
+    """Smallest height and width that leaves something of every map, in pixels."""
 
 
 def run_trunk(network: Network, x: Tensor) -> list[Tensor]:
@@ -40,3 +54,83 @@ def _rows(network: Network) -> Iterator[tuple[str, nn.Module]]:
             yield name, child
         if name == last:
             return
+
+
+def run_rows(network: Network, x: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
+    """Pass ``x`` (N, C, H, W) through the direct children in their order; return the maps of those that are wanted.
+
+    Auxiliary heads are passed over; what comes after the last child that is wanted is not run.
+    """
+    maps: dict[str, Tensor] = {}
+    for name, row in _rows(network):
+        x = row(x)
+        if name in wanted:
+            maps[name] = x
+        if len(maps) == len(wanted):
+            break
+    return maps
+
+
+def graft(network: Network, trunk: Network) -> Grafted:
+    """Make the rows of a classifier direct children of a network that has none yet, under the names that they have.
+
+    Auxiliary heads and what comes after the last stage are left out, and so are stages that hold a head: those of
+    networks whose last maps are the classes'.
+
+    Raises:
+        SpecError: the classifier has no maps that another network could stand on.
+
+    """
+    rows, heads = dict[str, nn.Module](), {head.partition(".")[0] for head in trunk.heads}
+    for name, row in _rows(trunk) if trunk.stages else ():
+        if name in heads:
+            break
+        rows[name] = row
+    stages = tuple(stage for stage in trunk.stages if stage.module in rows)
+    if not stages:
+        raise SpecError(
+            f"{network.spec.name}: {trunk.spec.name} has no maps for each part of a picture",
+            expected="a backbone of convolutions",
+            do="Choose another, such as vgg16 or resnet50",
+        )
+    for name, row in rows.items():
+        network.add_module(name, row)
+        if name == stages[-1].module:
+            break
+    keeps_ratio = all(_keeps_ratio(layer) for row in network.children() for layer in row.modules())
+    return Grafted(stages, keeps_ratio, _least_side(trunk))
+
+
+def levels(stages: Collection[Stage]) -> tuple[Stage, ...]:
+    """Return the last stage of each stride, finest first."""
+    return tuple({stage.stride: stage for stage in stages}.values())
+
+
+def _keeps_ratio(layer: nn.Module) -> bool:
+    """Say whether a layer makes exactly side / step values of a side that is a multiple of its step."""
+    if not isinstance(layer, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)):
+        return True
+    rates = layer.dilation if isinstance(layer, nn.Conv2d) else 1
+    rounds_up = not isinstance(layer, nn.Conv2d) and layer.ceil_mode
+    for axis in (0, 1):
+        kernel, step, margin, rate = (
+            value if isinstance(value, int) else int(value[axis])
+            for value in (layer.kernel_size, layer.stride, layer.padding, rates)
+        )
+        left = 2 * margin - rate * (kernel - 1) - 1 + step  # of a side s: (s + left) / step values, rounded
+        if not (-step < left <= 0 if rounds_up else 0 <= left < step):
+            return False
+    return True
+
+
+def _least_side(trunk: Network) -> int:
+    """Find the smallest picture that a classifier takes in evaluation, where auxiliary heads do not count."""
+    trunk.eval()
+    for side in count(1):
+        try:
+            trunk.check_size(side, side)
+        except SpecError:
+            continue
+        trunk.train()
+        return side
+    raise AssertionError  # counting has no end

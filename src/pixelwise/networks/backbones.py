@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pixelwise.errors import SpecError, suggest
 from pixelwise.networks.classification import (
     alexnet,
     bn_inception,
@@ -71,3 +72,35 @@ CLASSIFICATION_ALIASES: Final[dict[str, str]] = {
     **densenet.ALIASES,
 }
 """Other names for the same rows."""
+
+BACKBONES: Final[dict[str, Spec]] = {row.name: row for row in CLASSIFICATION if row.fixed_size is None}
+"""The rows that networks for pixels can stand on: those that take pictures of many sizes."""
+
+
+def backbone_row(name: str, owner: str) -> Spec:
+    """Return the row of a backbone.
+
+    Args:
+        name: of a classification network.
+        owner: the network that is to stand on it, for messages.
+
+    Raises:
+        SpecError: there is none of that name, or it takes pictures of one size only.
+
+    """
+    row = BACKBONES.get(CLASSIFICATION_ALIASES.get(name, name))
+    if row is not None:
+        return row
+    fixed = next((other for other in CLASSIFICATION if other.name == name), None)
+    if fixed is not None:
+        raise SpecError(
+            f"{owner}: backbone={name} takes pictures of {' x '.join(map(str, fixed.fixed_size or ()))} pixels only",
+            expected="a network of convolutions that takes pictures of many sizes",
+            do="Choose a row of another family: "
+            + ", ".join(dict.fromkeys(other.family for other in BACKBONES.values())),
+        )
+    raise SpecError(
+        f"{owner}: backbone={name} is no classification network",
+        expected="the name of one",
+        do=suggest(name, BACKBONES) or "`pixelwise nets` lists them",
+    )
