@@ -120,19 +120,19 @@ class Augment:
     def apply(
         self,
         image: NDArray[Any],
-        label_map: NDArray[np.uint8] | None,
+        label_map: NDArray[Any] | None,
         rng: np.random.Generator,
         output_size: tuple[int, int] | None = None,
         *,
         context: tuple[int, int] = (0, 0),
         value_range: tuple[float, float] | None = None,
         fill: tuple[float, ...] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Draw one transform and apply it to an image and its label map.
 
         Args:
             image: (H, W, C), uint8, uint16 or float32. It is not written to; the result may share its memory.
-            label_map: (H, W) class indices, or None.
+            label_map: (H, W) class indices, or planes (H, W, 3) of :mod:`pixelwise.data.label_planes`, or None.
             rng: the sample's own generator.
             output_size: height and width of the result; None keeps the picture's. A smaller result is a crop at a
                 random place, a larger one shows the picture's surroundings.
@@ -155,13 +155,13 @@ class Augment:
     def apply_drawn(
         self,
         image: NDArray[Any],
-        label_map: NDArray[np.uint8] | None,
+        label_map: NDArray[Any] | None,
         drawn: tuple[Warp, Photometric],
         rng: np.random.Generator,
         *,
         value_range: tuple[float, float] | None = None,
         fill: tuple[float, ...] | None = None,
-    ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Apply what :meth:`draw` gave for a picture of this size; see :meth:`apply`. Noise is drawn from ``rng``."""
         if image.ndim != 3 or image.dtype not in _RANGES:
             raise DataError(
@@ -169,7 +169,7 @@ class Augment:
                 expected="(height, width, channels) of uint8, uint16 or float32",
                 do="Read it with pixelwise.data.images.read_image",
             )
-        if label_map is not None and label_map.shape != image.shape[:2]:
+        if label_map is not None and label_map.shape[:2] != image.shape[:2]:
             raise MaskError(
                 f"A label map of {label_map.shape[0]} x {label_map.shape[1]} pixels"
                 f" for an image of {image.shape[0]} x {image.shape[1]}",

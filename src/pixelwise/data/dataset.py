@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pixelwise.data.augment import Augment
 from pixelwise.data.draws import sample_generator
 from pixelwise.data.images import to_channels
+from pixelwise.data.label_planes import CLASSES, OBJECTS, join_planes
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
 from pixelwise.data.preprocess import Preprocess
@@ -17,12 +18,13 @@ from pixelwise.data.reading import SampleReader
 from pixelwise.data.sample_cache import CACHE_SHARE, CachePolicy, SampleCache, free_memory_bytes
 from pixelwise.data.targets import TARGETS
 from pixelwise.data.warp import Warp
+from pixelwise.data.weight_map import weight_map
 from pixelwise.errors import DataError, MaskError, UsageError
 
 Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
 """Images (N, H, W, C) of their own type; targets (N, ...), see :mod:`pixelwise.data.targets`; manifest indices (N,)."""
-_Sample = tuple[NDArray[Any], NDArray[np.uint8] | None]
-"""Picture (H, W, C), and label map (H, W) where the task has any."""
+_Sample = tuple[NDArray[Any], NDArray[Any] | None]
+"""Picture (H, W, C), and labels where the task has any: (H, W), or planes (H, W, 3) for objects."""
 
 
 class Dataset:
@@ -43,6 +45,8 @@ class Dataset:
         cache: ``memory`` keeps decoded samples, ``none`` does not, ``auto`` keeps them where all of them fit into
             ``CACHE_SHARE`` of the free memory.
         context: see :meth:`Augment.apply`; for networks with valid convolutions.
+        is_weighed: whether the pixels around objects get their weights (:mod:`pixelwise.data.weight_map`), once a
+            picture; without, all weigh 1. Only objects have weights.
 
     Raises:
         DataError: the samples are of different data types.
@@ -62,6 +66,7 @@ class Dataset:
         seed: int,
         cache: CachePolicy = "auto",
         context: tuple[int, int] = (0, 0),
+        is_weighed: bool = False,
     ) -> None:
         if crop is not None and min(crop) < 1:
             raise UsageError(f"crop={crop}", expected="height and width of at least 1", do="Correct the crop")
@@ -70,6 +75,8 @@ class Dataset:
         self.context = context
         self._reader = SampleReader(root, manifest)
         self._segments = manifest.form.by_pixel
+        self._labels = (OBJECTS if manifest.task == "instances" else CLASSES) if self._segments else None
+        self._is_weighed = is_weighed
         self._full_resolution = augment is not None and augment.needs_full_resolution
         self._targets = TARGETS[manifest.task](manifest, None if self._full_resolution else preprocess)
         self._dtype = self._common_dtype()
@@ -139,7 +146,7 @@ class Dataset:
             images, label_maps = whole
         return images, self._targets.of_batch(indices, label_maps, warps), indices
 
-    def _gathered(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8] | None] | None:
+    def _gathered(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
         """Copy a batch out of the cache in one go, where nothing changes the samples on their way."""
         changed = self.crop is not None or (self.augment is not None and not self.augment.changes_nothing)
         if self._cache is None or changed:
@@ -151,13 +158,20 @@ class Dataset:
         index = int(self.indices[position])
         image = self._reader.image(index)
         label_map = self._label_map(index, image) if self._segments else None
+        objects = None
+        if label_map is not None and self._labels == OBJECTS:
+            objects = self._reader.objects(index)
         if image.shape[2] != self.preprocess.channels:
             image = to_channels(image, self.preprocess.channels, self._name(index))
-        if self._full_resolution:
+        if not self._full_resolution:
+            image = self.preprocess.spatial(image)
+            label_map, objects = (
+                None if one is None else self.preprocess.spatial_label_map(one) for one in (label_map, objects)
+            )
+        if label_map is None or objects is None:
             return image, label_map
-        return self.preprocess.spatial(image), None if label_map is None else self.preprocess.spatial_label_map(
-            label_map
-        )
+        weights = weight_map(objects, label_map=label_map) if self._is_weighed else None
+        return image, join_planes(label_map, weights, objects)
 
     def _label_map(self, index: int, image: NDArray[Any]) -> NDArray[np.uint8]:
         label_map = self._reader.label_map(index)
@@ -193,7 +207,8 @@ class Dataset:
 
     @property
     def _pixel_bytes(self) -> int:
-        return self.preprocess.channels * self._dtype.itemsize + self._segments
+        label_bytes = 0 if self._labels is None else self._labels.pixel_bytes
+        return self.preprocess.channels * self._dtype.itemsize + label_bytes
 
     def _stored_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Heights and widths of the samples before augmentation."""
@@ -212,7 +227,7 @@ class Dataset:
         needed_bytes = int((heights * widths).sum()) * self._pixel_bytes
         if policy == "auto" and needed_bytes > CACHE_SHARE * free_memory_bytes():
             return None
-        cache = SampleCache(heights, widths, self.preprocess.channels, self._dtype, with_label_maps=self._segments)
+        cache = SampleCache(heights, widths, self.preprocess.channels, self._dtype, labels=self._labels)
         if not self._segments and self.preprocess.size is None:
             pictures = self._reader.images(self.indices)
             if pictures is not None and pictures.shape[3] == self.preprocess.channels:

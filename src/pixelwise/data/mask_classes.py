@@ -23,6 +23,7 @@ from pixelwise.errors import DataError, MaskError
 
 _LOOKED_AT_CLOSELY: Final = 16  # masks whose objects are traced to tell classes from numbered objects
 _BINARY: Final = ("background", "foreground")
+_OBJECTS: Final = ("background", "object")
 
 MaskFile = tuple[str, int]  # relative path, frame (-1 for the whole file)
 
@@ -66,12 +67,25 @@ class MaskClasses:
 
 
 def read_masks(
-    tree: Tree, files: Sequence[MaskFile], records: dict[str, FileRecord], options: MaskOptions
+    tree: Tree,
+    files: Sequence[MaskFile],
+    records: dict[str, FileRecord],
+    options: MaskOptions,
+    *,
+    of_objects: bool = False,
 ) -> MaskClasses:
     """Find the reading that fits, then the classes of each mask.
 
+    Args:
+        tree: the data folder.
+        files: the masks.
+        records: of their files.
+        options: how the user wants them to be read.
+        of_objects: whether objects are to be told apart: values that may be classes or numbers of objects are numbers.
+
     Raises:
-        DataError: RGB masks without colour table, options or a class file that contradict the masks, one class only.
+        DataError: RGB masks without colour table, options or a class file that contradict the masks, one class only, no
+            object in any of them.
 
     """
     named = find_class_names(tree) if options.classes is None else None
@@ -86,6 +100,9 @@ def read_masks(
         )
     except MaskError as error:
         raise MaskError(f"{tree.root}: {error.came}", expected=error.expected, do=error.do) from None
+    if of_objects:
+        _refuse_nothing(tree, looks)
+        reading, why = _as_objects(reading, why, looks, options)
     if reading.num_classes < len(_BINARY):
         raise DataError(
             f"{tree.root}: its masks show one class only",
@@ -94,7 +111,34 @@ def read_masks(
         )
     presence, faults = _presence(tree, files, looks, reading)
     notes = (f"Class names come from {named.source}.", why) if named else (why,)
+    if of_objects and not names and reading.kind == "instance":
+        names = _OBJECTS
     return MaskClasses(names or _names(reading), reading, presence, faults, notes)
+
+
+def _refuse_nothing(tree: Tree, looks: Sequence[MaskLook]) -> None:
+    if not any(look.values.any() for look in looks):
+        raise DataError(
+            f"{tree.root}: none of its {len(looks):,} masks shows an object",
+            expected="masks in which every object has a number of its own, and the background is 0",
+            do="Check the masks",
+        )
+
+
+def _as_objects(
+    reading: MaskReading, why: str, looks: Sequence[MaskLook], options: MaskOptions
+) -> tuple[MaskReading, str]:
+    """Take values for numbers of objects unless the user says that they are classes, and say how objects are found."""
+    several = {int(value) for look in looks for value in look.values if value} - {options.ignore}
+    undecided = options.kind is None and not options.colours and not any(look.coloured for look in looks)
+    if undecided and reading.kind in ("index", "rgb") and len(several) > 1:
+        return MaskReading("instance", len(_BINARY), None), (
+            "Every value of the masks but 0 is taken for the number of an object. If the values are classes, choose "
+            "the kind index (--mask-kind index): then each connected piece of a class is an object."
+        )
+    if reading.kind != "instance":
+        why += " Objects are the connected pieces of each class: those that touch count as one."
+    return reading, why
 
 
 def _survey(tree: Tree, files: Sequence[MaskFile], looks: Sequence[MaskLook], *, trace: bool) -> MaskSurvey:

@@ -14,8 +14,9 @@ from pixelwise.data.containers import open_container
 from pixelwise.data.digests import file_sha256, frame_sha256
 from pixelwise.data.images import read_image
 from pixelwise.data.manifest import Manifest
-from pixelwise.data.masks import apply_reading, read_label_map, read_mask_raw
+from pixelwise.data.masks import MaskReading, apply_reading, read_label_map, read_mask_raw
 from pixelwise.data.names import show_path
+from pixelwise.data.objects import read_objects
 from pixelwise.errors import DataError
 
 KEPT_BYTES: Final = 2**31  # decoded frames of stacks that one reader keeps
@@ -103,14 +104,7 @@ class SampleReader:
             DataError: the sample has no mask, or as for :meth:`image`.
 
         """
-        path, frame = self.manifest.masks[index], int(self.manifest.columns["mask_frame"][index])
-        reading = self.manifest.mask_reading
-        if not path or reading is None:
-            raise DataError(
-                f"{show_path(self.manifest.paths[index])} has no mask",
-                expected="a data set of images and masks",
-                do="Index the folder for segmentation",
-            )
+        path, frame, reading = self._mask(index)
         whole = self.root / path
         if frame < 0:
             self._verify(index, path, "mask_", None)
@@ -119,6 +113,30 @@ class SampleReader:
         return self._frame(
             path, frame, lambda: apply_reading(read_mask_raw(whole, frame=frame), reading, show_path(path))
         )
+
+    def objects(self, index: int) -> NDArray[np.int32]:
+        """Read one mask as numbered objects: (H, W), 0 for none; see :mod:`pixelwise.data.objects`.
+
+        Raises:
+            DataError: as for :meth:`label_map`.
+            MaskError: there are more objects than can be numbered.
+
+        """
+        path, frame, reading = self._mask(index)
+        whole = self.root / path
+        stored = frame if frame >= 0 else None
+        self._verify(index, path, "mask_", None if stored is None else lambda: read_mask_raw(whole, frame=stored))
+        return read_objects(read_mask_raw(whole, frame=stored), reading, show_path(str(whole)))
+
+    def _mask(self, index: int) -> tuple[str, int, MaskReading]:
+        path, reading = self.manifest.masks[index], self.manifest.mask_reading
+        if not path or reading is None:
+            raise DataError(
+                f"{show_path(self.manifest.paths[index])} has no mask",
+                expected="a data set of images and masks",
+                do="Index the folder for segmentation",
+            )
+        return path, int(self.manifest.columns["mask_frame"][index]), reading
 
     def _container(self, path: str) -> NDArray[np.uint8]:
         with self._lock:

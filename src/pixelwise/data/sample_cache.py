@@ -10,11 +10,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelwise.data.label_planes import LabelForm
+
 CachePolicy = Literal["auto", "memory", "none"]
 
 CACHE_SHARE = 0.25
 """The most of the free memory that ``cache="auto"`` takes."""
 
+_ALIGNED_BYTES = 8
 _MEMORY_TABLE = "/proc/meminfo"
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
 
@@ -31,7 +34,7 @@ class SampleCache:
         widths: of the samples.
         channels: of all pictures.
         dtype: of all pictures.
-        with_label_maps: whether a label map (uint8) belongs to each.
+        labels: what goes with every pixel; None where nothing does.
 
     """
 
@@ -42,25 +45,26 @@ class SampleCache:
         channels: int,
         dtype: np.dtype[Any],
         *,
-        with_label_maps: bool,
+        labels: LabelForm | None,
     ) -> None:
         self._heights, self._widths, self._channels, self._dtype = heights, widths, channels, dtype
-        self._with_label_maps = with_label_maps
+        self._labels = labels
         self._uniform = bool((heights == heights[0]).all() and (widths == widths[0]).all())
         pixels = np.concatenate(([0], np.cumsum(heights * widths)))
         self._pixels = pixels
         pixel_bytes = channels * dtype.itemsize
         image_bytes = int(pixels[-1]) * pixel_bytes
-        label_bytes = int(pixels[-1]) if with_label_maps else 0
-        self.size_bytes = image_bytes + label_bytes
+        start = -(-image_bytes // _ALIGNED_BYTES) * _ALIGNED_BYTES
+        label_bytes = 0 if labels is None else int(pixels[-1]) * labels.pixel_bytes
+        self.size_bytes = start + label_bytes
         memory = np.frombuffer(mmap.mmap(-1, max(self.size_bytes + len(heights), 1)), np.uint8)
         self._images = memory[:image_bytes].view(dtype)
-        self._label_maps = memory[image_bytes : image_bytes + label_bytes]
+        self._label_maps = memory[start : self.size_bytes].view(np.uint8 if labels is None else labels.dtype)
         self._filled = memory[self.size_bytes :]
 
     def __reduce__(self) -> tuple[object, ...]:
         """Leave the content behind when a process is started afresh: it fills its own."""
-        return _empty, (self._heights, self._widths, self._channels, self._dtype, self._with_label_maps)
+        return _empty, (self._heights, self._widths, self._channels, self._dtype, self._labels)
 
     def image(self, position: int) -> NDArray[Any]:
         """(H, W, C), read-only by agreement."""
@@ -68,10 +72,11 @@ class SampleCache:
         start = int(self._pixels[position]) * self._channels
         return self._images[start : start + math.prod(shape)].reshape(shape)
 
-    def label_map(self, position: int) -> NDArray[np.uint8]:
-        """(H, W)."""
-        shape = (int(self._heights[position]), int(self._widths[position]))
-        start = int(self._pixels[position])
+    def label_map(self, position: int) -> NDArray[Any]:
+        """(H, W), or (H, W, 3) where labels are planes."""
+        planes = self._planes
+        shape = (int(self._heights[position]), int(self._widths[position]), *planes)
+        start = int(self._pixels[position]) * math.prod(planes)
         return self._label_maps[start : start + math.prod(shape)].reshape(shape)
 
     def fill(self, positions: NDArray[np.int64], read: Callable[[int], tuple[NDArray[Any], Any]]) -> None:
@@ -88,13 +93,17 @@ class SampleCache:
         self._images[...] = images.reshape(-1)
         self._filled[...] = 1
 
-    def gather(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.uint8] | None] | None:
-        """Copy filled samples into one array (N, H, W, C) and one (N, H, W); None if samples differ in size."""
+    def gather(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
+        """Copy filled samples into one array (N, H, W, C) and one of labels (N, H, W, ...); None if sizes differ."""
         if not self._uniform:
             return None
         shape = (len(self._heights), int(self._heights[0]), int(self._widths[0]))
         images = self._images.reshape(*shape, self._channels)[positions]
-        return images, self._label_maps.reshape(shape)[positions] if self._with_label_maps else None
+        return images, None if self._labels is None else self._label_maps.reshape(*shape, *self._planes)[positions]
+
+    @property
+    def _planes(self) -> tuple[int, ...]:
+        return () if self._labels is None else self._labels.planes
 
 
 def free_memory_bytes() -> int:
@@ -117,6 +126,6 @@ def _machine_free_bytes() -> int:
 
 
 def _empty(
-    heights: NDArray[np.int64], widths: NDArray[np.int64], channels: int, dtype: np.dtype[Any], labels: bool
+    heights: NDArray[np.int64], widths: NDArray[np.int64], channels: int, dtype: np.dtype[Any], labels: LabelForm | None
 ) -> SampleCache:
-    return SampleCache(heights, widths, channels, dtype, with_label_maps=labels)
+    return SampleCache(heights, widths, channels, dtype, labels=labels)

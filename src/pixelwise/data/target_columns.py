@@ -140,7 +140,7 @@ def _of_masks(
     tree: Tree, listing: Listing, units: list[Unit], records: dict[str, FileRecord], options: MaskOptions
 ) -> TargetColumns:
     files = [(listing.masks[row], frame) for row, frame in units]
-    read = read_masks(tree, files, records, options)
+    read = read_masks(tree, files, records, options, of_objects=listing.task == "instances")
     right = [place for place in range(len(units)) if place not in read.faults]
     return TargetColumns(
         units=[units[place] for place in right],

@@ -39,14 +39,14 @@ class Targets(ABC):
     def of_batch(
         self,
         indices: NDArray[np.int64],
-        label_maps: NDArray[np.uint8] | None,
+        label_maps: NDArray[Any] | None,
         warps: Sequence[Warp | None],
     ) -> NDArray[Any]:
         """Return the targets of samples, along the first axis.
 
         Args:
             indices: (N,) their places in the manifest.
-            label_maps: (N, H, W), where the task has any: already warped.
+            label_maps: (N, H, W), or planes (N, H, W, 3), where the task has any: already warped.
             warps: what each picture went through after ``preprocess``; None for nothing.
 
         """
@@ -63,7 +63,7 @@ class ClassIndices(Targets):
     def of_batch(
         self,
         indices: NDArray[np.int64],
-        label_maps: NDArray[np.uint8] | None,  # noqa: ARG002 - there are none
+        label_maps: NDArray[Any] | None,  # noqa: ARG002 - there are none
         warps: Sequence[Warp | None],  # noqa: ARG002 - no warp makes a cat a dog
     ) -> NDArray[np.int64]:
         """Return the labels."""
@@ -81,12 +81,31 @@ class LabelMaps(Targets):
     def of_batch(
         self,
         indices: NDArray[np.int64],  # noqa: ARG002 - the maps are there already
-        label_maps: NDArray[np.uint8] | None,
+        label_maps: NDArray[Any] | None,
         warps: Sequence[Warp | None],  # noqa: ARG002 - the maps went through them
     ) -> NDArray[np.uint8]:
         """Return the label maps themselves."""
         assert label_maps is not None  # the data set carries them along
         return label_maps
+
+
+class Objects(Targets):
+    """(N, 3, H, W) float32: class index (255 where ignored), weight, number of the object (0 for none)."""
+
+    @property
+    def sample_bytes(self) -> int:
+        """Nothing besides the planes."""
+        return 0
+
+    def of_batch(
+        self,
+        indices: NDArray[np.int64],  # noqa: ARG002 - the planes are there already
+        label_maps: NDArray[Any] | None,
+        warps: Sequence[Warp | None],  # noqa: ARG002 - the planes went through them
+    ) -> NDArray[np.float32]:
+        """Return the planes, one after the other."""
+        assert label_maps is not None  # the data set carries them along
+        return np.ascontiguousarray(label_maps.transpose(0, 3, 1, 2))
 
 
 class ClassSets(Targets):
@@ -100,7 +119,7 @@ class ClassSets(Targets):
     def of_batch(
         self,
         indices: NDArray[np.int64],
-        label_maps: NDArray[np.uint8] | None,  # noqa: ARG002 - there are none
+        label_maps: NDArray[Any] | None,  # noqa: ARG002 - there are none
         warps: Sequence[Warp | None],  # noqa: ARG002 - what is in the picture counts, as in the whole picture
     ) -> NDArray[np.float32]:
         """Return the sets as zeros and ones."""
@@ -122,7 +141,7 @@ class Boxes(Targets):
     def of_batch(
         self,
         indices: NDArray[np.int64],
-        label_maps: NDArray[np.uint8] | None,  # noqa: ARG002 - there are none
+        label_maps: NDArray[Any] | None,  # noqa: ARG002 - there are none
         warps: Sequence[Warp | None],
     ) -> NDArray[np.float32]:
         """Return classes and boxes."""
@@ -157,7 +176,7 @@ class Strings(Targets):
     def of_batch(
         self,
         indices: NDArray[np.int64],
-        label_maps: NDArray[np.uint8] | None,  # noqa: ARG002 - there are none
+        label_maps: NDArray[Any] | None,  # noqa: ARG002 - there are none
         warps: Sequence[Warp | None],  # noqa: ARG002 - the string is that of the whole picture
     ) -> NDArray[np.int64]:
         """Return the strings."""
@@ -174,4 +193,5 @@ TARGETS: Final[Mapping[TaskName, type[Targets]]] = {
     "multilabel": ClassSets,
     "localisation": Boxes,
     "sequence": Strings,
+    "instances": Objects,
 }

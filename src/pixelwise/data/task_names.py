@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-TaskName = Literal["classification", "segmentation", "multilabel", "localisation", "sequence"]
+TaskName = Literal["classification", "segmentation", "multilabel", "localisation", "sequence", "instances"]
 TASK_NAMES: Final[tuple[TaskName, ...]] = get_args(TaskName)
 
 BOX_COLUMNS: Final = ("x_min", "y_min", "x_max", "y_max")
@@ -36,7 +36,7 @@ class TargetForm:
     holds: str
     aim: str
     layout: str
-    unit: Literal["images", "pixels", "characters"] = "images"
+    unit: Literal["images", "pixels", "characters", "objects"] = "images"
     fewest_classes: int = 2
     shows_several: bool = False
     by_pixel: bool = False
@@ -93,5 +93,17 @@ TARGET_FORMS: Final[Mapping[TaskName, TargetForm]] = MappingProxyType({
         unit="characters",
         fewest_classes=1,
         shows_several=True,
+    ),
+    "instances": TargetForm(
+        columns=("mask",),
+        need="masks",
+        noun="masks",
+        holds="objects, each with a mask",
+        aim="with objects of",
+        layout="images-and-masks",
+        unit="objects",
+        shows_several=True,
+        by_pixel=True,
+        also_from=("segmentation",),
     ),
 })  # fmt: skip

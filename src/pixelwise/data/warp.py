@@ -28,16 +28,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.masks import IGNORE
+from pixelwise.data.label_planes import OUTSIDE, resize_labels, sample_labels
 from pixelwise.data.resample import (
     SIDE_LIMIT_PX,
     Border,
     reduce_image,
     resize_image,
-    resize_label_map,
     resize_linear,
     sample_image,
-    sample_label_map,
 )
 from pixelwise.errors import ImageError
 
@@ -87,8 +85,8 @@ class Warp:
         return rows, columns
 
     def apply(
-        self, image: NDArray[Any], label_map: NDArray[np.uint8] | None, *, fill: tuple[float, ...] = ()
-    ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        self, image: NDArray[Any], label_map: NDArray[Any] | None, *, fill: tuple[float, ...] = ()
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Sample an image (H, W, C) linearly and its label map (H, W) by the nearest pixel, at the same positions.
 
         Flips, quarter turns and shifts by whole pixels are copied without any interpolation, to the bit. An upright
@@ -97,8 +95,9 @@ class Warp:
 
         Args:
             image: uint8, uint16 or float32.
-            label_map: class indices of the same height and width, or None.
-            fill: value of each channel outside the picture, for ``border="fill"``; the label map is 255 there.
+            label_map: class indices of the same height and width, or planes (:mod:`pixelwise.data.label_planes`), whose
+                weight is sampled linearly; or None.
+            fill: value of each channel outside the picture, for ``border="fill"``; labels are ignored (255) there.
 
         Raises:
             ImageError: one output would reach over more of the picture than OpenCV can address.
@@ -107,11 +106,12 @@ class Warp:
         if self._exact():
             return (
                 np.ascontiguousarray(self._copied(image, fill)),
-                None if label_map is None else np.ascontiguousarray(self._copied(label_map, (IGNORE,))),
+                None if label_map is None else np.ascontiguousarray(self._copied(label_map, OUTSIDE)),
             )
         window = self._window(*image.shape[:2])
         if window is not None:
-            return self._resized(image, window), None if label_map is None else self._resized(label_map, window)
+            labels = None if label_map is None else self._resized(label_map, window, are_labels=True)
+            return self._resized(image, window), labels
         return self._sampled(image, label_map, fill)
 
     def _exact(self) -> bool:
@@ -161,12 +161,14 @@ class Warp:
             edges += [round(low), round(high)]
         return edges[0], edges[1], edges[2], edges[3]
 
-    def _resized(self, array: NDArray[Any], window: tuple[int, int, int, int]) -> NDArray[Any]:
+    def _resized(
+        self, array: NDArray[Any], window: tuple[int, int, int, int], *, are_labels: bool = False
+    ) -> NDArray[Any]:
         top, bottom, left, right = window
         cut = array[top:bottom, left:right]
         (a, _), (_, d) = self.matrix
-        if array.ndim == 2:
-            resized = resize_label_map(cut, self.height, self.width)
+        if are_labels:
+            resized = resize_labels(cut, self.height, self.width)
         elif max(abs(a), abs(d)) >= 2:
             resized = resize_image(cut, self.height, self.width)
         else:
@@ -177,12 +179,12 @@ class Warp:
         return resized
 
     def _sampled(
-        self, image: NDArray[Any], label_map: NDArray[np.uint8] | None, fill: tuple[float, ...]
-    ) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+        self, image: NDArray[Any], label_map: NDArray[Any] | None, fill: tuple[float, ...]
+    ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         rows, columns = self.positions()
         labels = None
         if label_map is not None:
-            labels = sample_label_map(*self._near(label_map, rows, columns), border=self.border)
+            labels = sample_labels(*self._near(label_map, rows, columns), border=self.border)
         factors = (_whole_factor(self.matrix[0]), _whole_factor(self.matrix[1]))
         if max(factors) > 1:
             source = self._reduced(image, rows, columns, factors, fill)

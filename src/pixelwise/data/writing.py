@@ -13,7 +13,7 @@ from PIL import Image
 from pixelwise.errors import OutputError
 from pixelwise.storage.atomic import atomic_file, write_bytes
 
-_TIFF_DTYPES = ("uint8", "uint16", "float32")
+_TIFF_DTYPES = ("uint8", "uint16", "uint32", "float32")
 
 
 def write_indexed_png(path: Path, label_map: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]]) -> None:
@@ -60,16 +60,17 @@ def write_png(path: Path, image: NDArray[Any]) -> None:
 
 
 def write_tiff(path: Path, array: NDArray[Any]) -> None:
-    """Write an (H, W) or (H, W, C) uint8, uint16 or float32 array as a losslessly packed TIFF of C channels.
+    """Write an (H, W) or (H, W, C) uint8, uint16, uint32 or float32 array as a losslessly packed TIFF of C channels.
 
-    `pixelwise.data.images.read_image` gives the same values back as (H, W, C).
+    `pixelwise.data.images.read_image` gives the same values back as (H, W, C); of uint32, which numbers objects,
+    `pixelwise.data.masks.read_mask_raw` as (H, W).
 
     Raises:
         OutputError: the file cannot be written, or the array has another form.
 
     """
     if array.dtype.name not in _TIFF_DTYPES or array.ndim not in (2, 3) or not array.size:
-        raise _wrong_form(path, array, "(H, W) or (H, W, C) of uint8, uint16 or float32")
+        raise _wrong_form(path, array, "(H, W) or (H, W, C) of uint8, uint16, uint32 or float32")
     planes = array if array.ndim == 3 else array[..., None]
     several = planes.shape[2] > 1
     with atomic_file(path) as file:

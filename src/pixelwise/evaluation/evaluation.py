@@ -17,11 +17,13 @@ from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, UsageError
 from pixelwise.evaluation.classes import class_order
 from pixelwise.evaluation.classification import score_classes
+from pixelwise.evaluation.instances import score_instances
 from pixelwise.evaluation.localisation import score_boxes
 from pixelwise.evaluation.multilabel import score_sets
 from pixelwise.evaluation.scores import Scores, Split
 from pixelwise.evaluation.segmentation import score_label_maps
 from pixelwise.evaluation.sequence import score_strings
+from pixelwise.evaluation.volumes import score_volumes
 from pixelwise.evaluation.work import Findings, Progress, ShouldStop, Work
 from pixelwise.predict.predictor import Predictor
 from pixelwise.predict.protocols import CENTRE, Protocol

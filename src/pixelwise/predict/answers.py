@@ -5,7 +5,7 @@ A new task is one :class:`Reading`, and one line in :data:`READINGS`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from pixelwise.predict.box_prediction import BoxPrediction
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
 from pixelwise.predict.set_prediction import SetPrediction
 from pixelwise.predict.text_prediction import TextPrediction
-from pixelwise.tasks import Multilabel, Sequence, Task
+from pixelwise.predict.volume_prediction import VolumePrediction
+from pixelwise.tasks import Detection, Multilabel, Sequence, Task, find_objects
 
 SEEN = 0.5
 """Sum of the probabilities: 1 within what a network saw, 0 where the preprocessing cut the picture off."""
@@ -41,6 +42,12 @@ class Answered:
     """The preprocessing cuts the edges off, so that some pixels may have no answer."""
     keep: bool
     """Keep the probabilities of every pixel."""
+    pipeline: Pipeline = Pipeline()
+    """What is done to the answers."""
+    picture: NDArray[Any] | None = None
+    """The picture itself, where a step asks for it."""
+    geometry: Geometry = Geometry()
+    """Where a volume lies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +63,7 @@ class Reading:
 
     prediction: type[Prediction]
     make: Callable[[Answered], Prediction]
-    place: Callable[[Answers, Preprocess, tuple[int, int]], Answers] | None = None
+    place: Callable[[Answers, Preprocess, tuple[int, ...]], Answers] | None = None
 
 
 def prediction_type(task: TaskName) -> type[Prediction]:
@@ -64,7 +71,7 @@ def prediction_type(task: TaskName) -> type[Prediction]:
     return READINGS[task].prediction
 
 
-def in_the_picture(task: Task, preprocess: Preprocess, values: Answers, original: tuple[int, int]) -> Answers:
+def in_the_picture(task: Task, preprocess: Preprocess, values: Answers, original: tuple[int, ...]) -> Answers:
     """Return answers where the picture of ``original`` height and width has its places: (K,), (K, H, W) or (K + 4,)."""
     place = READINGS[task.name].place
     return values if place is None else place(values, preprocess, original)
@@ -83,7 +90,10 @@ def _mask(answered: Answered) -> MaskPrediction:
     values = answered.values
     label_map = predicted_classes(torch.from_numpy(values)[None])[0].numpy()
     if answered.is_cut_off:
-        label_map[values.sum(0) < SEEN] = IGNORE
+        label_map[answered.values.sum(0) < SEEN] = IGNORE
+    if pipeline.of_objects:
+        divided = divide(label_map, values, len(values), pipeline)
+        label_map = np.where(label_map == IGNORE, label_map, divided.classes[divided.labels])
     return MaskPrediction(answered.task.classes, label_map, values if answered.keep else None, answered.notes)
 
 

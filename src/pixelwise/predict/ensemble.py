@@ -94,15 +94,14 @@ def match_classes(models: Sequence[Model], names: Sequence[str] = ()) -> list[Or
 
 
 def average(values: Sequence[NDArray[np.float32]], orders: Sequence[Order]) -> NDArray[np.float32]:
-    """Return the mean answers (K or more,) or (K, H, W) of several models, in the first one's class order.
+    """Return the mean answers (K or more,) or (K or more, H, W) of several models, in the first one's class order.
 
     Where a model's preprocessing has cut a pixel off, the mean is that of the others.
     """
     total = np.zeros(values[0].shape, np.float64)  # sums of float32 are exact in it, so that their order does not count
     for one, order in zip(values, orders, strict=True):
-        if one.ndim == 1:  # what a task adds to the probabilities follows them in any order of the classes
-            total += np.concatenate([one[order], one[len(order) :]])
-        else:
-            total += one[order] * (one.sum(0) >= SEEN)
-    weight = total.sum(0) if total.ndim > 1 else len(values)
+        # What a task adds to the probabilities follows them in any order of the classes.
+        ordered = np.concatenate([one[order], one[len(order) :]]) if len(one) > len(order) else one[order]
+        total += ordered if one.ndim == 1 else ordered * (one[: len(order)].sum(0) >= SEEN)
+    weight = total[: len(orders[0])].sum(0) if total.ndim > 1 else len(values)
     return np.divide(total, weight, out=np.zeros_like(total), where=weight != 0).astype(np.float32)

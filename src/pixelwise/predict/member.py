@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixelwise.data.volumes.volume import Geometry
 from pixelwise.errors import ImageError, PixelwiseError, SpecError
 from pixelwise.layers.folding import for_prediction
 from pixelwise.predict.admission import admit
@@ -65,9 +66,9 @@ class Shot:
     weight: float
     is_mirrored: bool
     is_dense: bool
-    start: tuple[int, int]
+    start: tuple[int, ...]
     """Row and column of the network's answer that belong to the view's first pixel."""
-    size: tuple[int, int]
+    size: tuple[int, ...]
     """Height and width of the view."""
 
 

@@ -13,8 +13,9 @@ from pixelwise.data.images import read_image
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.writing import write_indexed_png
 from pixelwise.errors import UsageError
+from pixelwise.predict.outlines import Shape, class_shapes
 from pixelwise.predict.overlay import draw_overlay, with_legend
-from pixelwise.predict.palette import mask_palette
+from pixelwise.predict.palette import background_class, mask_palette
 from pixelwise.storage.atomic import write_json
 
 
@@ -27,6 +28,12 @@ class Prediction(ABC):
     """Whether it has a place in the picture, where it can be drawn."""
     has_mask: ClassVar[bool] = False
     """Whether every pixel has an answer, which is written as a file of its own."""
+    mask_folder: ClassVar[str] = "masks"
+    """Where such files go."""
+    mask_suffix: ClassVar[str] = ".png"
+    """How their names end."""
+    has_shapes: ClassVar[bool] = False
+    """Whether it says where objects or classes are outlined."""
 
     classes: tuple[str, ...]
     probabilities: NDArray[np.float32] | None
@@ -60,6 +67,11 @@ class Prediction(ABC):
             ImageError: the picture cannot be read, or its size is another.
 
         """
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Outlines of the objects, or of the pieces of each class but the background; none where it has no place."""
+        return ()
 
     def save(self, path: str | Path) -> None:
         """Write :meth:`to_json` to a file.
@@ -143,6 +155,7 @@ class MaskPrediction(Prediction):
     table: ClassVar[str] = "areas"
     is_drawn: ClassVar[bool] = True
     has_mask: ClassVar[bool] = True
+    has_shapes: ClassVar[bool] = True
 
     classes: tuple[str, ...]
     label_map: NDArray[np.uint8]
@@ -165,6 +178,13 @@ class MaskPrediction(Prediction):
     def counts(self) -> dict[str, int]:
         """The pixels of each class."""
         return self.areas_px
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Outlines of the connected pieces of each class but the background."""
+        background = background_class(self.classes)
+        wanted = [index for index in range(len(self.classes)) if index != background]
+        return tuple(class_shapes(self.label_map, wanted))
 
     @property
     def areas_px(self) -> dict[str, int]:

@@ -18,15 +18,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelwise.data.images import read_image
+from pixelwise.data.volumes.reading import read_volume
+from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import PixelwiseError, UsageError
 from pixelwise.predict.answers import Answered, in_the_picture, make_prediction
 from pixelwise.predict.ensemble import average, distinct_runs, load_members, match_classes
 from pixelwise.predict.member import Answer, Member, Stream
+from pixelwise.predict.postprocess import Pipeline, pipeline_of
 from pixelwise.predict.prediction import Prediction
 from pixelwise.predict.protocols import CENTRE, Protocol
+from pixelwise.predict.volume_member import VolumeMember
 from pixelwise.runs.model import Model
 
-Picture = str | Path | NDArray[Any]
+Picture = str | Path | NDArray[Any] | Volume
 
 
 class Source(Interface):
@@ -36,22 +40,27 @@ class Source(Interface):
     def name(self) -> str:
         """How messages call it."""
 
-    def read(self) -> NDArray[Any]:
-        """Return it as (H, W) or (H, W, C)."""
+    def read(self) -> NDArray[Any] | Volume:
+        """Return it as (H, W) or (H, W, C); a volume as itself, or as (D, H, W) or (D, H, W, C)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
     picture: Picture
     frame: int | None
+    in_space: bool = False
 
     @property
     def name(self) -> str:
+        if isinstance(self.picture, Volume):
+            return "The volume"
         return "The array" if isinstance(self.picture, np.ndarray) else str(self.picture)
 
-    def read(self) -> NDArray[Any]:
-        if isinstance(self.picture, np.ndarray):
+    def read(self) -> NDArray[Any] | Volume:
+        if isinstance(self.picture, (np.ndarray, Volume)):
             return self.picture
+        if self.in_space:
+            return read_volume(Path(self.picture))
         return read_image(Path(self.picture), frame=self.frame)
 
 
@@ -64,9 +73,12 @@ class Predictor:
         batch_size: most views of pictures in one batch; they share a batch only where they have the same size.
         protocol: which views of a picture the networks are shown.
         ensemble: further models of the same task and classes.
+        post: steps after the network; None takes those that the model stores, or without any its task's.
 
     Raises:
-        UsageError: a batch size below 1; a protocol that the task cannot be tested with; models that do not agree.
+        UsageError: a batch size below 1; a protocol that the task cannot be tested with; models that do not agree;
+            steps that do not fit the task.
+        RunError: the model's record of its steps cannot be used.
         DeviceError: the device is not there.
 
     """
@@ -79,12 +91,18 @@ class Predictor:
         *,
         protocol: Protocol = CENTRE,
         ensemble: Sequence[Model] = (),
+        post: Pipeline | None = None,
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size={batch_size}", expected="at least 1", do="Correct the number")
         self.model, self.models, self.batch_size, self.protocol = model, (model, *ensemble), batch_size, protocol
         self._orders = match_classes(self.models)
-        self._members = [Member(one, device, batch_size, protocol) for one in self.models]
+        self.pipeline = pipeline_of(model) if post is None else post
+        self.pipeline.check_task(model.task)
+        self._in_space = model.spec.dimensions == 3
+        kind = VolumeMember if self._in_space else Member
+        self._members = [kind(one, device, batch_size, protocol) for one in self.models]
+        self._members[0].keeps_pictures = bool(self.pipeline.fields)
 
     @classmethod
     def load(
@@ -94,6 +112,7 @@ class Predictor:
         batch_size: int = 16,
         *,
         protocol: str | Protocol = CENTRE,
+        post: str | None = None,
     ) -> "Predictor":
         """Load a run's model, or a model folder, or several of them as an ensemble.
 
@@ -102,6 +121,8 @@ class Predictor:
             device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
             batch_size: see :class:`Predictor`.
             protocol: such as "10-crop"; see :mod:`pixelwise.predict.protocols`.
+            post: steps after the network, such as "fill_holes,remove_small(area=30)" or "none"; see
+                :mod:`pixelwise.predict.postprocess`. None takes those of the model.
 
         Raises:
             RunError: there is none, or its record is damaged.
@@ -111,9 +132,9 @@ class Predictor:
             DeviceError: the device is not there.
 
         """
-        settled = Protocol.of(protocol)
+        settled, steps = Protocol.of(protocol), None if post is None else Pipeline.parse(post)
         model, *ensemble = load_members(distinct_runs(path), device)
-        return cls(model, device, batch_size, protocol=settled, ensemble=ensemble)
+        return cls(model, device, batch_size, protocol=settled, ensemble=ensemble, post=steps)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -133,7 +154,7 @@ class Predictor:
             SpecError: it is too small for the network.
 
         """
-        (outcome,) = self.attempt_many([_Given(image, frame)], probabilities=probabilities)
+        (outcome,) = self.attempt_many([_Given(image, frame, self._in_space)], probabilities=probabilities)
         if isinstance(outcome, PixelwiseError):
             raise outcome
         return outcome
@@ -143,7 +164,8 @@ class Predictor:
 
         At most a batch is held in memory. See :meth:`predict`.
         """
-        for outcome in self.attempt_many((_Given(image, None) for image in images), probabilities=probabilities):
+        given = (_Given(image, None, self._in_space) for image in images)
+        for outcome in self.attempt_many(given, probabilities=probabilities):
             if isinstance(outcome, PixelwiseError):
                 raise outcome
             yield outcome
@@ -179,7 +201,7 @@ class Predictor:
                 expected="one model with the protocol centre: of several answers the probabilities are averaged",
                 do="Load one run without a protocol, or ask for probabilities",
             )
-        given = _Given(image, frame)
+        given = _Given(image, frame, self._in_space)
         _, shots = self._members[0].begin(given.name, given.read())
         return self._members[0].logits(next(shots))
 
@@ -210,11 +232,20 @@ class Predictor:
         notes = dict.fromkeys(note for answer in answers for note in answer.notes)
         is_cut_off = any(model.preprocess.resize == "crop" for model in self.models)
         return make_prediction(
-            Answered(task=self.model.task, values=combined, notes=tuple(notes), is_cut_off=is_cut_off, keep=keep)
+            Answered(
+                task=self.model.task,
+                values=combined,
+                notes=tuple(notes),
+                is_cut_off=is_cut_off,
+                keep=keep,
+                pipeline=self.pipeline,
+                picture=answers[0].picture,
+                geometry=answers[0].geometry,
+            )
         )
 
 
-def _attempt_read(source: Source) -> NDArray[Any] | PixelwiseError:
+def _attempt_read(source: Source) -> NDArray[Any] | Volume | PixelwiseError:
     try:
         return source.read()
     except PixelwiseError as error:

@@ -120,6 +120,8 @@ class _Placed:
 
 _PLACED: Final[dict[TaskName, _Placed]] = {
     "segmentation": _Placed(("flip",), "such views answer for a picture, not for each of its pixels"),
+    "instances": _Placed(("flip",), "such views answer for a picture, not for each of its pixels"),
+    "volumes": _Placed(("flip",), "such views answer for a picture, not for each of its voxels"),
     "localisation": _Placed((), "the box lies elsewhere in every view"),
     "sequence": _Placed((), "other views show other strings"),
 }

@@ -47,6 +47,8 @@ class Model:
     preprocess: Preprocess
     card: dict[str, Any] = field(default_factory=dict)
     """Provenance, as plain JSON: created, versions, data digest, class table, scores, licence."""
+    post: list[dict[str, Any]] | None = None
+    """Steps after the network, as plain JSON (:mod:`pixelwise.predict.postprocess`); None = those of the task."""
 
 
 class _Record(BaseModel):
@@ -62,6 +64,7 @@ class _Record(BaseModel):
     task: dict[str, Any]
     preprocess: dict[str, Any]
     card: dict[str, Any]
+    post: list[dict[str, Any]] | None = None
     next: "_Record | None" = None
     """The record of weights that were about to replace the ones at hand; see :func:`save_model`."""
 
@@ -94,9 +97,12 @@ def save_model(folder: Path, model: Model) -> None:
             "preprocess": model.preprocess.to_json(),
             "card": model.card,
         }
+        if model.post is not None:
+            record["post"] = model.post
         standing = _standing_record(folder)
         if standing is not None:
-            write_json(folder / RECORD_FILE, standing.model_dump(exclude={"next"}) | {"next": record})
+            stands = standing.model_dump(exclude={"next"}, exclude_unset=True)
+            write_json(folder / RECORD_FILE, stands | {"next": record})
         staged.replace(folder / WEIGHTS_FILE)
         write_json(folder / RECORD_FILE, record)
     except OSError as error:
@@ -135,7 +141,7 @@ def load_model(folder: Path | str, device: str = "cpu") -> Model:
     _check_parts(str(path), network, task, preprocess)
     network.load_state_dict(tensors, strict=True)
     network.to(target).eval()
-    return Model(network=network, spec=spec, task=task, preprocess=preprocess, card=record.card)
+    return Model(network=network, spec=spec, task=task, preprocess=preprocess, card=record.card, post=record.post)
 
 
 def read_preprocess(folder: Path) -> tuple[Preprocess, dict[str, Any]]:

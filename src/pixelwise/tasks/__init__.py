@@ -5,23 +5,30 @@ from pixelwise.tasks.box_meter import BoxMeter
 from pixelwise.tasks.classification import Classification
 from pixelwise.tasks.crop import crop_to_logits
 from pixelwise.tasks.exclusive import OutputForm
+from pixelwise.tasks.instances import Instances
 from pixelwise.tasks.localisation import Localisation
 from pixelwise.tasks.meter import ClassificationMeter, Meter, SegmentationMeter
 from pixelwise.tasks.multilabel import Multilabel
+from pixelwise.tasks.object_meter import ObjectMeter
 from pixelwise.tasks.segmentation import Segmentation
+from pixelwise.tasks.separation import BORDER_PX, SEPARATIONS
 from pixelwise.tasks.sequence import Sequence
 from pixelwise.tasks.set_meter import SetMeter
 from pixelwise.tasks.string_meter import StringMeter
 from pixelwise.tasks.table import TASKS, make_task, task_from_json, task_type
 
 __all__ = [
+    "BORDER_PX",
+    "SEPARATIONS",
     "TASKS",
     "BoxMeter",
     "Classification",
     "ClassificationMeter",
+    "Instances",
     "Localisation",
     "Meter",
     "Multilabel",
+    "ObjectMeter",
     "OutputForm",
     "Segmentation",
     "SegmentationMeter",

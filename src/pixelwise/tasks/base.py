@@ -29,6 +29,7 @@ class TaskChoices:
     label_smoothing: float = 0.0
     binary: str = "auto"
     auxiliary_weight: float = 0.3
+    separate: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,11 @@ class Task(ABC):
         """
         counts = training_counts(manifest)
         return tuple(float(weight) for weight in counts.sum() / (len(counts) * counts))
+
+    @property
+    def is_weighed(self) -> bool:
+        """Whether the loss heeds weights of pixels, which the targets then hold."""
+        return False
 
     def loss(self, logits: tuple[Tensor, ...], target: Tensor) -> Tensor:
         """Return the cost of a batch as a scalar.

@@ -14,9 +14,11 @@ from pixelwise.errors import RunError, UsageError, suggest
 from pixelwise.tasks.base import Task, TaskChoices, check_classes
 from pixelwise.tasks.classification import Classification
 from pixelwise.tasks.exclusive import OutputForm
+from pixelwise.tasks.instances import Instances
 from pixelwise.tasks.localisation import Localisation
 from pixelwise.tasks.multilabel import Multilabel
 from pixelwise.tasks.segmentation import Segmentation
+from pixelwise.tasks.separation import Separation
 from pixelwise.tasks.sequence import Sequence as SequenceTask
 
 TASKS: Final[Mapping[TaskName, type[Task]]] = {
@@ -25,6 +27,7 @@ TASKS: Final[Mapping[TaskName, type[Task]]] = {
     "multilabel": Multilabel,
     "localisation": Localisation,
     "sequence": SequenceTask,
+    "instances": Instances,
 }
 
 
@@ -57,12 +60,18 @@ class _MultilabelRecord(_Record):
     thresholds: list[float] | None
 
 
+class _InstancesRecord(_Record):
+    separation: Separation
+    border_px: int
+
+
 _RECORDS: Final[Mapping[TaskName, type[_Record]]] = {
     "classification": _ExclusiveRecord,
     "segmentation": _ExclusiveRecord,
     "multilabel": _MultilabelRecord,
     "localisation": _Record,
     "sequence": _Record,
+    "instances": _InstancesRecord,
 }
 _FIELDS: Final = {"loss": "objective", "binary": "form"}  # a task's field for a record's, where they differ
 
@@ -76,6 +85,7 @@ def make_task(
     label_smoothing: float = 0.0,
     binary: str = "auto",
     auxiliary_weight: float = 0.3,
+    separate: str = "",
 ) -> Task:
     """Make a task, filling in what was left open.
 
@@ -91,6 +101,8 @@ def make_task(
             or "auto", which takes the form that the loss asks for and otherwise one logit for segmentation and two for
             classification.
         auxiliary_weight: factor of the loss of each auxiliary head.
+        separate: how touching objects are kept apart (:mod:`pixelwise.tasks.separation`): "border", "weights" or
+            "none"; "" is "border" for instances, and the only choice of every other task.
 
     Raises:
         UsageError: an unknown task, form or loss (with near misses), or choices that do not fit together: one logit
@@ -100,12 +112,19 @@ def make_task(
     """
     kind = task_type(name)
     check_classes(tuple(classes), TARGET_FORMS[kind.name].fewest_classes)
+    if separate and kind is not Instances:
+        raise UsageError(
+            f"separate={separate!r} for {kind.name}",
+            expected="nothing: its objects are not told apart",
+            do="Leave it out, or train for instances (--task instances)",
+        )
     choices = TaskChoices(
         loss=loss,
         class_weights=None if class_weights is None else tuple(map(float, class_weights)),
         label_smoothing=float(label_smoothing),
         binary=binary,
         auxiliary_weight=float(auxiliary_weight),
+        separate=separate,
     )
     return kind.from_choices(tuple(classes), choices)
 

@@ -68,16 +68,21 @@ def make_job(run: Run, device: torch.device, *, journal: Journal, progress: Prog
     # What valid convolutions consume at each side, so that crops can show the picture up to its edges.
     seen = network.output_size(*found.train)
     context = ((found.train[0] - seen[0]) // 2, (found.train[1] - seen[1]) // 2)
+    task = task_from_json(config.task)
     train_set = Dataset(
         manifest, root, manifest.indices("train"), preprocess,
         augment=Augment.named(recipe.augment), crop=recipe.crop, seed=config.seed, context=context,
+        is_weighed=task.is_weighed,
     )  # fmt: skip
     held_out = manifest.indices("val")
-    val_set = Dataset(manifest, root, held_out, preprocess, augment=None, crop=found.val_crop, seed=config.seed)
+    val_set = Dataset(
+        manifest, root, held_out, preprocess,
+        augment=None, crop=found.val_crop, seed=config.seed, is_weighed=task.is_weighed,
+    )  # fmt: skip
     precision: Precision = config.precision  # type: ignore[assignment] # checked by choose_precision
     return Job(
         folder=run.path,
-        task=task_from_json(config.task),
+        task=task,
         recipe=recipe,
         epochs=recipe.epochs or 1,
         train_set=train_set,

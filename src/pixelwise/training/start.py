@@ -100,6 +100,7 @@ def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights)
         class_weights=None if weights is None else tuple(weights),
         label_smoothing=recipe.label_smoothing,
         auxiliary_weight=recipe.auxiliary_weight,
+        separate=recipe.separate,
     )
 
 

@@ -110,4 +110,5 @@ READERS: Final[Mapping[TaskName, Reader]] = {
     "multilabel": _labels,
     "localisation": _box,
     "sequence": _text,
+    "instances": _mask,
 }

@@ -26,6 +26,8 @@ def served_task(tree: Tree, found: Sequence[Table], task: TaskName | None) -> Ta
     columns = set.intersection(*(set(table.columns) for table in found))
     served = [name for name in TASK_NAMES if needs[name] <= columns]
     served = [name for name in served if not any(needs[name] < needs[other] for other in served)]
+    if task is None:  # masks serve their classes first
+        served = [name for name in served if not any(_is_another_aim(name, other) for other in served)]
     able = task is not None and needs[task] <= columns
     if task is None:
         _refuse_half_boxes(tree, found, served)
@@ -42,6 +44,12 @@ def served_task(tree: Tree, found: Sequence[Table], task: TaskName | None) -> Ta
         chosen = next(name for name in TARGET_FORMS[task].also_from if name in served)
     _refuse_twins(tree, found, chosen)
     return chosen
+
+
+def _is_another_aim(name: TaskName, other: TaskName) -> bool:
+    """Whether a task is one that the columns of another serve as well, without any column of its own."""
+    form = TARGET_FORMS[name]
+    return other in form.also_from and form.columns == TARGET_FORMS[other].columns
 
 
 def unused_columns(table: Table, task: TaskName) -> list[str]:

@@ -1,0 +1,118 @@
+"""What there is to measure of each object of a picture.
+
+Places are those of :mod:`pixelwise.predict.outlines`: the centroid of one pixel in row i and column j is i + 1/2,
+j + 1/2, and its box runs from j to j + 1.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+COLUMNS = (
+    "object", "class", "area_px", "centroid_x_px", "centroid_y_px", "x_min_px", "y_min_px", "x_max_px", "y_max_px",
+    "probability", "major_axis_px", "minor_axis_px", "eccentricity",
+)  # fmt: skip
+"""Of a table of objects, after the picture's own."""
+
+_PIXEL_VARIANCE = 1 / 12
+"""Of a uniform distribution over one pixel: points of a lattice spread less than the squares around them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTable:
+    """The objects 1 to n of a picture; every column is (n,) unless it says otherwise.
+
+    Attributes:
+        numbers: in the label image.
+        classes: index of the class.
+        areas_px: pixels.
+        centroids_px: (n, 2), x and y.
+        boxes_px: (n, 4), x_min, y_min, x_max, y_max.
+        probabilities: mean probability of the object's class over its pixels, 0 to 1.
+        axes_px: (n, 2), major and minor axis of the ellipse of the same second moments.
+
+    """
+
+    numbers: NDArray[np.int64]
+    classes: NDArray[np.uint8]
+    areas_px: NDArray[np.int64]
+    centroids_px: NDArray[np.float64]
+    boxes_px: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    axes_px: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def eccentricities(self) -> NDArray[np.float64]:
+        """0 for a circle, towards 1 for a line: (n,)."""
+        major, minor = self.axes_px.T
+        return np.sqrt(1 - (minor / major) ** 2)
+
+    def rows(self, names: tuple[str, ...]) -> list[dict[str, Any]]:
+        """Return one table of :data:`COLUMNS` for each object; ``names`` are those of the classes."""
+        columns = [
+            self.numbers.tolist(),
+            [names[index] for index in self.classes.tolist()],
+            self.areas_px.tolist(),
+            *self.centroids_px.round(2).T.tolist(),
+            *self.boxes_px.T.tolist(),
+            self.probabilities.round(4).tolist(),
+            *self.axes_px.round(2).T.tolist(),
+            self.eccentricities.round(4).tolist(),
+        ]
+        return [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def measure(
+    labels: NDArray[np.int32], classes: NDArray[np.uint8], values: NDArray[np.float32], corner: tuple[int, int] = (0, 0)
+) -> ObjectTable:
+    """Measure objects.
+
+    Args:
+        labels: (H, W), 0 for none, 1 to n; a number without pixels is left out.
+        classes: (n + 1,), the class of each number.
+        values: (K or more, H, W), the probability of each class.
+        corner: y and x of the first pixel in the picture.
+
+    """
+    count = len(classes)
+    inside = labels > 0
+    rows, columns = np.nonzero(inside)
+    own = labels[inside]
+    areas = np.bincount(own, minlength=count)
+    numbers = np.flatnonzero(areas)
+    areas = areas[numbers]
+
+    def mean(of: NDArray[Any]) -> NDArray[np.float64]:
+        return np.bincount(own, of, minlength=count)[numbers] / areas
+
+    x, y = mean(columns), mean(rows)
+    x_off, y_off = (
+        place - np.bincount(numbers, middle, minlength=count)[own] if len(numbers) else place
+        for place, middle in ((columns, x), (rows, y))
+    )
+    var_x, var_y, cov = (
+        mean(x_off * x_off) + _PIXEL_VARIANCE,
+        mean(y_off * y_off) + _PIXEL_VARIANCE,
+        mean(x_off * y_off),
+    )
+    spread = np.sqrt((var_x - var_y) ** 2 + 4 * cov**2)
+    axes = 2 * np.sqrt(2 * np.stack([var_x + var_y + spread, np.maximum(var_x + var_y - spread, 0)], axis=1))
+    boxes = [
+        (box[1].start, box[0].start, box[1].stop, box[0].stop) for box in scipy.ndimage.find_objects(labels) if box
+    ]
+    shift = np.array([corner[1], corner[0]])
+    return ObjectTable(
+        numbers=numbers,
+        classes=classes[numbers],
+        areas_px=areas,
+        centroids_px=np.stack([x, y], axis=1) + 0.5 + shift,
+        boxes_px=np.array(boxes, np.int64).reshape(-1, 4) + np.tile(shift, 2),
+        probabilities=mean(values[classes[own], rows, columns]),
+        axes_px=axes,
+    )
