@@ -16,6 +16,8 @@ from pixelwise.data.masks import MaskReading
 from pixelwise.data.names import show_path
 from pixelwise.data.target_columns import TargetColumns, Unit, target_columns, without_empty_classes
 from pixelwise.data.task_names import TARGET_FORMS
+from pixelwise.data.volumes.agreement import disagreement
+from pixelwise.data.volumes.volume import spacing_of
 from pixelwise.errors import DataError
 
 BadImages = Literal["refuse", "skip"]
@@ -24,6 +26,8 @@ DTYPES: Final = ("uint8", "uint16", "float32")  # a dtype's code in a manifest i
 _SHOWN_FAULTS: Final = 10
 _SHOWN_OF_ALL: Final = 3  # where everything is at fault, mostly in the same way
 _NO_HASH: Final = bytes(DIGEST_BYTES)
+UNKNOWN: Final = (0.0, 0.0, 0.0)
+"""The spacing of pictures, and of volumes that do not know theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,10 @@ class Assembled:
 
 def wanted_files(listing: Listing) -> list[Wanted]:
     """Every file that the rows name, once; frames count one by one only where masks can follow them."""
-    wanted = {path: Wanted(path, mask=False, by_frame=bool(listing.masks)) for path in listing.paths}
-    wanted.update((mask, Wanted(mask, mask=True, by_frame=True)) for mask in listing.masks)
+    in_space = TARGET_FORMS[listing.task].dimensions == 3  # then the frames of a file are slices of one volume
+    by_frame = bool(listing.masks) and not in_space
+    wanted = {path: Wanted(path, mask=False, by_frame=by_frame, in_space=in_space) for path in listing.paths}
+    wanted.update((mask, Wanted(mask, mask=True, by_frame=by_frame, in_space=in_space)) for mask in listing.masks)
     return list(wanted.values())
 
 
@@ -121,6 +127,8 @@ def _units(listing: Listing, records: dict[str, FileRecord], reasons: dict[str, 
 
 
 def _disagreement(image: FileRecord, mask: FileRecord) -> str:
+    if image.depth:
+        return disagreement(image, mask)
     if mask.frames != image.frames:
         return f"a mask of {mask.frames} frames for an image of {image.frames}"
     if (mask.height, mask.width) != (image.height, image.width):
@@ -139,6 +147,8 @@ def _columns(listing: Listing, found: TargetColumns, records: dict[str, FileReco
         "split": np.array([listing.splits[row] if listing.splits else 0 for row, _ in units], np.uint8),
         "frame": np.array(frames, np.int32),
         "mask_frame": np.array([frame if listing.masks else -1 for frame in frames], np.int32),
+        "depth": np.fromiter((image.depth for image in images), np.int32, count),
+        "spacing": np.array([spacing_of(image.affine) or UNKNOWN for image in images], np.float32).reshape(-1, 3),
         "height": np.fromiter((image.height for image in images), np.int32, count),
         "width": np.fromiter((image.width for image in images), np.int32, count),
         "channels": np.fromiter((image.channels for image in images), np.int32, count),

@@ -21,9 +21,11 @@ from pixelwise.errors import PixelwiseError
 from pixelwise.storage.arrays import read_arrays, write_arrays
 from pixelwise.storage.atomic import make_folder
 
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 _SETTLED_NS: Final = 2_000_000_000  # the coarsest clock of a file system: younger files may change unseen
-_NUMBERS: Final = ("size_bytes", "mtime_ns", "height", "width", "channels", "frames")
+_NUMBERS: Final = ("size_bytes", "mtime_ns", "height", "width", "channels", "frames", "depth")
+
+_NOWHERE: Final = (0.0,) * 12  # the matrix of a file without one
 
 
 def default_cache_folder() -> Path | None:
@@ -68,6 +70,7 @@ def _arrays(records: dict[str, FileRecord]) -> Arrays:
         **TextColumn.of(row.dtype for row in rows).arrays("dtype"),
         "sha256": _joined(row.sha256 for row in rows),
         "frame_hashes": _joined(digest for row in rows for digest in row.frame_hashes),
+        "affine": np.array([row.affine or _NOWHERE for row in rows], np.float64).reshape(-1, len(_NOWHERE)),
         "num_hashes": np.array([len(row.frame_hashes) for row in rows], np.int64),
         "num_looks": np.array([len(row.looks) for row in rows], np.int64),
         "look_flags": np.array([[e.coloured, e.palette, e.complete] for e in looks], np.uint8).reshape(-1, 3),
@@ -90,7 +93,8 @@ def _records(arrays: Arrays) -> dict[str, FileRecord]:
     num_hashes, num_looks = arrays["num_hashes"].tolist(), arrays["num_looks"].tolist()
     records: dict[str, FileRecord] = {}
     hash_at = look_at = 0
-    for row, (size, mtime, height, width, channels, frames) in enumerate(zip(*numbers, strict=True)):
+    affines = checked(arrays, "affine", np.float64, 2).tolist()
+    for row, (size, mtime, height, width, channels, frames, depth) in enumerate(zip(*numbers, strict=True)):
         hash_to, look_to = hash_at + num_hashes[row], look_at + num_looks[row]
         records[names[row]] = FileRecord(
             size_bytes=size,
@@ -103,6 +107,8 @@ def _records(arrays: Arrays) -> dict[str, FileRecord]:
             frames=frames,
             frame_hashes=tuple(_cut(hashes, place) for place in range(hash_at, hash_to)),
             looks=tuple(looks[look_at:look_to]),
+            depth=depth,
+            affine=tuple(affines[row]) if any(affines[row]) else (),
         )
         hash_at, look_at = hash_to, look_to
     return records

@@ -16,6 +16,7 @@ from pixelwise.data.images import ImageInfo, probe, probe_bytes, read_image, rea
 from pixelwise.data.mask_values import colour_codes, is_grey
 from pixelwise.data.masks import read_mask_values
 from pixelwise.data.names import show_path
+from pixelwise.data.volumes.reading import probe_volume, read_label_values, read_volume
 from pixelwise.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -66,9 +67,11 @@ class FileRecord:
     Attributes:
         size_bytes, mtime_ns: for telling whether it has changed since.
         sha256: of the file's bytes.
-        height, width, channels, dtype, frames: of the picture or pictures in it.
+        height, width, channels, dtype, frames: of the picture or pictures in it; one frame for a volume.
         frame_hashes: one sha256 for each frame where there are several.
         looks: one entry for each frame of a mask; empty for an image.
+        depth: slices of a volume; 0 for pictures.
+        affine: where a volume lies, see :class:`~pixelwise.data.volumes.volume.Geometry`; empty where it is not known.
 
     """
 
@@ -82,6 +85,8 @@ class FileRecord:
     frames: int
     frame_hashes: tuple[bytes, ...] = ()
     looks: tuple[MaskLook, ...] = ()
+    depth: int = 0
+    affine: tuple[float, ...] = ()
 
     def hash_of(self, frame: int) -> bytes:
         """The hash of one frame; of the file where it is one picture (-1)."""
@@ -90,11 +95,20 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file to be read, as an image or as a mask; ``by_frame`` asks for a hash of each frame of several."""
+    """A file to be read, as an image or as a mask.
+
+    Attributes:
+        path: relative to the data folder.
+        mask: as a mask.
+        by_frame: with a hash of each frame of several.
+        in_space: as a volume, whose frames are slices.
+
+    """
 
     path: str
     mask: bool
     by_frame: bool
+    in_space: bool = False
 
 
 def read_records(
@@ -161,10 +175,14 @@ def _answer(root: Path, item: Wanted, known: FileRecord | None) -> FileRecord | 
 
 
 def _answers(known: FileRecord, item: Wanted) -> bool:
+    if item.in_space or known.depth:
+        return item.in_space and bool(known.depth) and bool(known.looks) == item.mask
     return bool(known.looks) == item.mask and (known.frames == 1 or bool(known.frame_hashes) or not item.by_frame)
 
 
 def _read(path: Path, item: Wanted, status: os.stat_result) -> FileRecord:
+    if item.in_space:
+        return _read_volume(path, item, status)
     info, digest = _header_and_hash(path, status.st_size)
     several = info.frames > 1 and item.by_frame
     looks: tuple[MaskLook, ...] = ()
@@ -186,6 +204,29 @@ def _read(path: Path, item: Wanted, status: os.stat_result) -> FileRecord:
         frames=info.frames,
         frame_hashes=hashes,
         looks=looks,
+    )
+
+
+def _read_volume(path: Path, item: Wanted, status: os.stat_result) -> FileRecord:
+    info = probe_volume(path)
+    looks: tuple[MaskLook, ...] = ()
+    if item.mask:
+        labels = read_label_values(path)
+        looks = (look(labels.reshape(-1, info.width), palette=False),)
+    elif info.format == "NIfTI":
+        read_volume(path)  # whether a packed file is whole, only unpacking tells
+    return FileRecord(
+        size_bytes=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        sha256=file_sha256(path),
+        height=info.height,
+        width=info.width,
+        channels=info.channels,
+        dtype=info.dtype,
+        frames=1,
+        looks=looks,
+        depth=info.depth,
+        affine=info.geometry.affine,
     )
 
 

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelwise.data.dataset import Arrays, Dataset
 from pixelwise.data.draws import epoch_order
+from pixelwise.data.sample_set import Arrays, SampleSet
 from pixelwise.errors import UsageError
 
 __all__ = ["Batch", "batch_positions", "count_batches", "epoch_order", "load_batches"]
@@ -25,7 +25,7 @@ class Batch:
     """Samples as the network takes them, before normalising.
 
     Attributes:
-        images: (N, C, H, W) in the pictures' own data type, laid out channels_last.
+        images: (N, C, H, W), or (N, C, D, H, W) of volumes, in their own data type, channels innermost.
         targets: (N, ...), of the task's kind; see :mod:`pixelwise.data.targets`.
         indices: (N,) places in the manifest.
 
@@ -60,7 +60,7 @@ def batch_positions(
 
 
 def load_batches(
-    dataset: Dataset,
+    dataset: SampleSet,
     *,
     batch_size: int,
     epoch: int,
@@ -111,4 +111,4 @@ def load_batches(
 
 def _batch(arrays: Arrays) -> Batch:
     images, targets, indices = arrays
-    return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(targets), indices)
+    return Batch(torch.from_numpy(images).movedim(-1, 1), torch.from_numpy(targets), indices)

@@ -26,19 +26,22 @@ from pixelwise.data.masks import IGNORE, MaskKind, MaskReading
 from pixelwise.data.names import SPLITS
 from pixelwise.data.sample import Sample
 from pixelwise.data.task_names import TARGET_FORMS, TargetForm, TaskName
+from pixelwise.data.volumes.volume import Spacing
 from pixelwise.errors import RunError, UsageError, WeightsError
 from pixelwise.storage.arrays import read_arrays, write_arrays
 
 __all__ = ["DTYPES", "FORMAT", "BadImages", "Manifest", "Sample", "TaskName", "build_manifest"]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 _WITHOUT_ANNOTATIONS: Final = 1
+_WITHOUT_VOLUMES: Final = 2
 _FORMAT_KEY: Final = "pixelwise-manifest"  # the only metadata: several would be written in any order
 _SCALARS: Final[Mapping[str, Any]] = {
     "label": np.int32,
     "split": np.uint8,
     "frame": np.int32,
     "mask_frame": np.int32,
+    "depth": np.int32,
     "height": np.int32,
     "width": np.int32,
     "channels": np.int32,
@@ -99,6 +102,7 @@ class Manifest:
             mask_frame=value["mask_frame"],
             split=SPLITS[value["split"]],
             group=self.groups[index],
+            depth=value["depth"],
             height=value["height"],
             width=value["width"],
             channels=value["channels"],
@@ -106,7 +110,22 @@ class Manifest:
             size_bytes=value["size_bytes"],
             mtime_ns=value["mtime_ns"],
             sha256=self.columns["sha256"][index].tobytes().hex(),
+            spacing=self.spacing(index),
         )
+
+    def spacing(self, index: int) -> Spacing | None:
+        """Millimetres between a volume's voxels, along depth, height and width; None where they are not known."""
+        depth, height, width = (round(float(length), 6) for length in self.columns["spacing"][index])
+        return (depth, height, width) if depth else None
+
+    def size(self, index: int) -> tuple[int, ...]:
+        """Height and width of a picture; depth, height and width of a volume."""
+        return tuple(self.sizes()[index].tolist())
+
+    def sizes(self) -> NDArray[np.int64]:
+        """(n, 2) heights and widths of pictures; (n, 3) depths, heights and widths of volumes."""
+        sides = ("depth", "height", "width")[-self.form.dimensions :]
+        return np.stack([self.columns[side].astype(np.int64) for side in sides], axis=1)
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[index] for index in range(len(self)))
@@ -114,11 +133,12 @@ class Manifest:
     def column(self, name: str) -> NDArray[Any]:
         """One column, read-only.
 
-        ``label``, ``frame``, ``mask_frame``, ``height``, ``width``, ``channels`` int32; ``split`` uint8 (place in
-        ``names.SPLITS``); ``dtype`` uint8 (place in :data:`DTYPES`); ``size_bytes``, ``mtime_ns`` and the masks' int64;
-        ``sha256``, ``mask_sha256`` (n, 32) uint8; ``presence`` (n, ceil(classes / 8)) uint8, one bit for each class
-        that is shown, lowest first (no columns where a sample has one class, its label); ``path``, ``mask``, ``group``,
-        ``annotation`` int32, equal where the strings are equal.
+        ``label``, ``frame``, ``mask_frame``, ``depth`` (0 for pictures), ``height``, ``width``, ``channels`` int32;
+        ``split`` uint8 (place in ``names.SPLITS``); ``dtype`` uint8 (place in :data:`DTYPES`); ``size_bytes``,
+        ``mtime_ns`` and the masks' int64; ``spacing`` (n, 3) float32 in mm, 0 where it is not known; ``sha256``,
+        ``mask_sha256`` (n, 32) uint8; ``presence`` (n, ceil(classes / 8)) uint8, one bit for each class that is shown,
+        lowest first (no columns where a sample has one class, its label); ``path``, ``mask``, ``group``, ``annotation``
+        int32, equal where the strings are equal.
         """
         texts = self._texts()
         return texts[name].codes if name in texts else self.columns[name]
@@ -230,8 +250,11 @@ class Manifest:
     def _from_arrays(cls, arrays: Arrays, number: int) -> "Manifest":
         about = json.loads(checked(arrays, "about", np.uint8, 1).tobytes())
         rows = int(about["rows"])
+        if number <= _WITHOUT_VOLUMES:
+            arrays = {**arrays, "depth": np.zeros(1, np.int32), "spacing": np.zeros((1, 3), np.float32)}
         columns = {name: expand(checked(arrays, name, dtype, 1), rows) for name, dtype in _SCALARS.items()}
         columns |= {name: expand(checked(arrays, name, np.uint8, 2), rows) for name in _ROWS}
+        columns["spacing"] = expand(checked(arrays, "spacing", np.float32, 2), rows)
         reading = about["mask_reading"]
         manifest = cls(
             layout=about["layout"],
@@ -254,6 +277,8 @@ class Manifest:
                 raise ValueError(f"the column '{name}' holds {int(columns[name].max())}")
         if any(columns[name].shape[1] != DIGEST_BYTES for name in ("sha256", "mask_sha256")):
             raise ValueError("a hash of the wrong length")
+        if columns["spacing"].shape[1] != 3:
+            raise ValueError("a spacing that is not of three axes")
         return manifest
 
 

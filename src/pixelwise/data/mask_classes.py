@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixelwise.data.indexing import FileRecord, MaskLook
 from pixelwise.data.layouts.class_names import Colour, find_class_names
@@ -19,6 +21,7 @@ from pixelwise.data.masks import (
     read_mask_values,
 )
 from pixelwise.data.names import show_path
+from pixelwise.data.volumes.reading import read_label_values
 from pixelwise.errors import DataError, MaskError
 
 _LOOKED_AT_CLOSELY: Final = 16  # masks whose objects are traced to tell classes from numbered objects
@@ -93,7 +96,7 @@ def read_masks(
     looks = [records[path].looks[max(frame, 0)] for path, frame in files]
     coloured = any(look.coloured for look in looks)  # elsewhere, a class file's colours are those of a legend
     colours = options.colours or (named.colours if named and coloured else ())
-    survey = _survey(tree, files, looks, trace=options.kind is None and not colours)
+    survey = _survey(tree, files, looks, records, trace=options.kind is None and not colours)
     try:
         reading, why = survey.reading(
             kind=options.kind, num_classes=len(names) if names else None, colours=colours, ignore=options.ignore
@@ -109,7 +112,7 @@ def read_masks(
             expected="at least two classes (background counts)",
             do="Check the masks, or name the classes with classes (--classes background,cell)",
         )
-    presence, faults = _presence(tree, files, looks, reading)
+    presence, faults = _presence(tree, files, looks, records, reading)
     notes = (f"Class names come from {named.source}.", why) if named else (why,)
     if of_objects and not names and reading.kind == "instance":
         names = _OBJECTS
@@ -141,13 +144,23 @@ def _as_objects(
     return reading, why
 
 
-def _survey(tree: Tree, files: Sequence[MaskFile], looks: Sequence[MaskLook], *, trace: bool) -> MaskSurvey:
+def _survey(
+    tree: Tree,
+    files: Sequence[MaskFile],
+    looks: Sequence[MaskLook],
+    records: dict[str, FileRecord],
+    *,
+    trace: bool,
+) -> MaskSurvey:
     """Gather all masks' values: some masks anew from their files, whose objects are traced, the others by stand-ins."""
     survey = MaskSurvey()
     coloured = any(look.coloured for look in looks)
     closely = set(_first_drawn(looks)) if trace and not coloured else set()
     for place in closely:
         path, frame = files[place]
+        if records[path].depth:
+            survey.add(read_label_values(tree.root / path), in_space=True)
+            continue
         values, palette = read_mask_values(tree.root / path, frame=frame if frame >= 0 else None)
         survey.add(values, palette=palette)
     for place, look in enumerate(looks):
@@ -168,7 +181,11 @@ def _names(reading: MaskReading) -> tuple[str, ...]:
 
 
 def _presence(
-    tree: Tree, files: Sequence[MaskFile], looks: Sequence[MaskLook], reading: MaskReading
+    tree: Tree,
+    files: Sequence[MaskFile],
+    looks: Sequence[MaskLook],
+    records: dict[str, FileRecord],
+    reading: MaskReading,
 ) -> tuple[list[bytes], dict[int, str]]:
     presence: list[bytes] = []
     faults: dict[int, str] = {}
@@ -176,20 +193,26 @@ def _presence(
         shown = np.zeros(256, np.bool_)
         try:
             if not look.complete and reading.kind != "instance":
-                shown[read_label_map(tree.root / path, reading, frame=frame if frame >= 0 else None)] = True
+                shown[_label_map(tree.root / path, frame, reading, records[path])] = True
             else:
                 shown[apply_reading(look.stand_in(), reading, show_path(path))] = True
         except MaskError:
-            faults[place] = _reason(tree, files[place], reading)
+            faults[place] = _reason(tree, files[place], reading, records[path])
         presence.append(np.packbits(shown[: reading.num_classes], bitorder="little").tobytes())
     return presence, faults
 
 
-def _reason(tree: Tree, file: MaskFile, reading: MaskReading) -> str:
+def _label_map(path: Path, frame: int, reading: MaskReading, record: FileRecord) -> NDArray[np.uint8]:
+    if record.depth:
+        return apply_reading(read_label_values(path).reshape(-1, record.width), reading, show_path(str(path)))
+    return read_label_map(path, reading, frame=frame if frame >= 0 else None)
+
+
+def _reason(tree: Tree, file: MaskFile, reading: MaskReading, record: FileRecord) -> str:
     """What is wrong with a mask that the reading does not cover, with true counts of pixels."""
     path, frame = tree.root / file[0], file[1]
     try:
-        read_label_map(path, reading, frame=frame if frame >= 0 else None)
+        _label_map(path, frame, reading, record)
     except MaskError as error:
         reason = error.came.removeprefix(show_path(str(path))).strip()
         return f"frame {frame}: {reason}" if frame >= 0 else reason

@@ -56,17 +56,17 @@ class MaskSurvey:
         self._colour_pixels: dict[int, int] = {}
         self._objects: list[tuple[int, int, bool]] = []  # values, values in one piece, numbered 1 to n
 
-    def add(self, values: NDArray[Any], *, palette: bool = False) -> None:
-        """Take in one mask's stored values, (H, W) or (H, W, 3)."""
+    def add(self, values: NDArray[Any], *, palette: bool = False, in_space: bool = False) -> None:
+        """Take in one mask's stored values: (H, W) or (H, W, 3), or with ``in_space`` (D, H, W)."""
         self.num_masks += 1
         self.palettes += palette
-        if values.ndim == 3 and is_grey(values):
+        if values.ndim == 3 and not in_space and is_grey(values):
             values = values[..., 0]
-        if values.ndim == 3:
+        if values.ndim == 3 and not in_space:
             self.coloured += 1
             _add_counts(self._colour_pixels, count_values(values))
             return
-        counts = count_values(values)
+        counts = count_values(values.reshape(-1, values.shape[-1]))
         _add_counts(self.pixels, counts)
         _add_counts(self.masks, dict.fromkeys(counts, 1))
         if len(self._objects) < _LOOKED_AT_CLOSELY and any(counts):
@@ -212,6 +212,9 @@ def _trace(values: NDArray[Any], positive: list[int]) -> tuple[int, int, bool]:
     boxes = ndimage.find_objects(np.maximum(values, 0).astype(np.int32))
     for value in positive:
         box = boxes[value - 1]
-        pieces, _ = cv2.connectedComponents((values[box] == value).astype(np.uint8), connectivity=8)
-        whole += pieces == 2  # the background counts as one
+        if values.ndim == 3:
+            pieces = ndimage.label(values[box] == value, np.ones((3, 3, 3)))[1]
+        else:
+            pieces = cv2.connectedComponents((values[box] == value).astype(np.uint8), connectivity=8)[0] - 1
+        whole += pieces == 1
     return len(positive), whole, positive == list(range(1, len(positive) + 1))

@@ -41,7 +41,7 @@ def read_mask_values(
         values = _without_alpha(values, name)
     channels = values.shape[2]
     if channels == 1:
-        return _whole_numbers(values[..., 0], name), header.mode == "P"
+        return whole_numbers(values[..., 0], name), header.mode == "P"
     if header.mode not in ("RGB", "RGBA") or channels != 3 or values.dtype != np.uint8:
         raise MaskError(
             f"{name} stores {channels} channels of {values.dtype} ({header.mode})",
@@ -106,7 +106,13 @@ def _colour(code: int) -> str:
     return f"({code >> 16}, {code >> 8 & 255}, {code & 255})"
 
 
-def _whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
+def whole_numbers(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return real numbers that are all whole as int64, and integers as they are.
+
+    Raises:
+        MaskError: some are not whole.
+
+    """
     if values.dtype.kind != "f":
         return values
     whole = np.isfinite(values) & (np.abs(values) < 2**53)

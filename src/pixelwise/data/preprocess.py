@@ -1,12 +1,14 @@
 r"""What is done to every picture before the network sees it; part of the model and stored with its weights.
 
 Training, evaluation and prediction all go through one :class:`Preprocess`: size, value range, channels, mean and
-standard deviation. A raw value v becomes
+standard deviation. Where every picture has its own scale, as the scans of different machines have, each is first
+brought to mean 0 and standard deviation 1 (:meth:`Preprocess.levelled`). A value v becomes
 
 .. math:: x = \frac{(v - low) / (high - low) - mean}{std}
 
 which is linear: nothing is clipped, and values beyond ``low`` .. ``high`` simply lie beyond 0 .. 1. Sizes change on
-the grid of :mod:`pixelwise.data.resample`, for the picture, its label map and the way back alike.
+the grid of :mod:`pixelwise.data.resample`, for the picture, its label map and the way back alike; volumes change their
+size with their ``spacing`` only (:mod:`pixelwise.data.volumes.resample`).
 """
 
 import functools
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Resize = Literal["none", "stretch", "crop", "pad"]
+Statistics = Literal["data_set", "picture"]
 
 _TILE_VALUES = 1 << 16
 """Values normalised at a time on the CPU: raw and result stay in the second-level cache."""
@@ -56,6 +59,12 @@ class Preprocess:
     """Height and width; None only when nothing is resized."""
     crop_fraction: float = 1.0
     """For ``crop``: the share of the resized picture's short side that is kept; 0.875 is "resize to 256, crop 224"."""
+    statistics: Statistics = "data_set"
+    """``picture``: each picture or volume is levelled with its own mean and standard deviation first."""
+    clip: tuple[float, float] | None = None
+    """For ``statistics="picture"``: per cent of a picture's values that are cut off below, and up to which above."""
+    spacing: tuple[float, float, float] | None = None
+    """Volumes: millimetres between voxels, along depth, height and width, that all are brought to; None = as it is."""
 
     def __post_init__(self) -> None:
         _require(self.channels >= 1, "channels", self.channels, "at least 1")
@@ -72,6 +81,14 @@ class Preprocess:
             fits = self.size is not None and len(self.size) == 2 and min(self.size) >= 1
             _require(fits, "size", self.size, "height and width, each at least 1")
         _require(0 < self.crop_fraction <= 1, "crop_fraction", self.crop_fraction, "more than 0 and at most 1")
+        known = get_args(Statistics)
+        _require(self.statistics in known, "statistics", self.statistics, ", ".join(known))
+        if self.clip is not None:
+            right = self.statistics == "picture" and 0 <= self.clip[0] < self.clip[1] <= 100
+            _require(right, "clip", self.clip, "two rising percentages, with statistics=picture")
+        if self.spacing is not None:
+            right = len(self.spacing) == 3 and all(0 < length < math.inf for length in self.spacing)
+            _require(right, "spacing", self.spacing, "three positive lengths in mm")
 
     @property
     def raw_mean(self) -> tuple[float, ...]:
@@ -179,8 +196,29 @@ class Preprocess:
         restored = np.moveaxis(resize_image(stacked, height, width), -1, 0)
         return np.ascontiguousarray(restored).reshape(*values.shape[:-2], height, width)
 
+    def levelled(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Give a picture (..., C) its own scale: per channel mean 0 and standard deviation 1, as float32.
+
+        Args:
+            image: a whole picture or volume, before it is cut or resized.
+
+        Returns:
+            The same array where ``statistics`` are those of the data set. A channel of one value becomes 0.
+
+        """
+        if self.statistics == "data_set":
+            return image
+        levelled = np.empty(image.shape, np.float32)
+        for channel in range(image.shape[-1]):
+            values = image[..., channel]
+            if self.clip is not None:
+                values = np.clip(values, *np.percentile(values, self.clip))
+            mean, std = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+            levelled[..., channel] = (values - mean) / (std or 1.0)
+        return levelled
+
     def normalise(self, batch: "Tensor") -> "Tensor":
-        """Turn a raw batch (N, C, H, W) into float32 with the layout channels_last, on the device where it lies.
+        """Turn a batch (N, C, H, W) or (N, C, D, H, W) into float32, channels last, on the device where it lies.
 
         The scale and the offset of the channels are laid out along a whole row of the picture, so that one fused
         multiply-add runs over long vectors instead of three values at a time; and tile by tile, so that the float copy
@@ -188,8 +226,9 @@ class Preprocess:
         """
         import torch
 
-        count, channels, height, width = batch.shape
-        rows = batch.permute(0, 2, 3, 1).contiguous().view(count * height, width * channels)
+        count, channels, *size = batch.shape
+        width = size[-1]
+        rows = batch.movedim(1, -1).contiguous().view(-1, width * channels)
         along_row = _along_row(self, width, batch.device)
         if batch.device.type != "cpu":
             result = torch.addcmul(along_row[1], rows.to(torch.float32), along_row[0])
@@ -198,7 +237,7 @@ class Preprocess:
             step = max(_TILE_VALUES // max(width * channels, 1), 1)
             for tile, target in zip(rows.split(step), result.split(step), strict=True):
                 torch.addcmul(along_row[1], tile.to(torch.float32), along_row[0], out=target)
-        return result.view(count, height, width, channels).permute(0, 3, 1, 2)
+        return result.view(count, *size, channels).movedim(-1, 1)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; :meth:`from_json` is the way back."""
@@ -213,6 +252,8 @@ class Preprocess:
 
         """
         names = {field.name for field in fields(cls)}
+        if isinstance(content, dict):
+            content = {**_SINCE_VOLUMES, **content}
         if not isinstance(content, dict) or set(content) != names:
             found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
             raise DataError(
@@ -231,6 +272,9 @@ class Preprocess:
                 resize=content["resize"],
                 size=None if size is None else (int(size[0]), int(size[1])),
                 crop_fraction=float(content["crop_fraction"]),
+                statistics=content["statistics"],
+                clip=_numbers(content["clip"], 2),
+                spacing=_numbers(content["spacing"], 3),
             )
         except (TypeError, IndexError, ValueError) as error:
             if isinstance(error, DataError):
@@ -251,6 +295,18 @@ class Preprocess:
         top, left = -((array.shape[0] - height) // 2), -((array.shape[1] - width) // 2)
         padded[top : top + array.shape[0], left : left + array.shape[1]] = array
         return padded
+
+
+_SINCE_VOLUMES: dict[str, Any] = {"statistics": "data_set", "clip": None, "spacing": None}
+"""Fields that records of older models lack."""
+
+
+def _numbers(values: Any, count: int) -> Any:
+    if values is None:
+        return None
+    if len(values) != count:
+        raise ValueError(f"{len(values)} numbers instead of {count}")
+    return tuple(map(float, values))
 
 
 @functools.lru_cache(maxsize=32)

@@ -17,6 +17,8 @@ from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import MaskReading, apply_reading, read_label_map, read_mask_raw
 from pixelwise.data.names import show_path
 from pixelwise.data.objects import read_objects
+from pixelwise.data.volumes.reading import read_label_values, read_volume
+from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import DataError
 
 KEPT_BYTES: Final = 2**31  # decoded frames of stacks that one reader keeps
@@ -60,13 +62,15 @@ class SampleReader:
         """Read one image.
 
         Returns:
-            (H, W, C) uint8, uint16 or float32; may be a read-only view.
+            (H, W, C) uint8, uint16 or float32; (D, H, W, C) float32 of a volume; may be a read-only view.
 
         Raises:
             DataError: the file has vanished or changed since it was indexed, or cannot be read any more.
 
         """
         path, frame = self.manifest.paths[index], int(self.manifest.columns["frame"][index])
+        if self.manifest.columns["depth"][index]:
+            return self.volume(index).voxels
         if self.manifest.layout in _BATCHES:
             self._verify(index, path, "", lambda: self._container(path)[frame])
             return self._container(path)[frame]
@@ -76,6 +80,12 @@ class SampleReader:
             return read_image(whole)
         self._verify(index, path, "", lambda: read_image(whole, frame=frame))
         return self._frame(path, frame, lambda: read_image(whole, frame=frame))
+
+    def volume(self, index: int) -> Volume:
+        """Read one volume with its geometry; see :meth:`image`."""
+        path = self.manifest.paths[index]
+        self._verify(index, path, "", None)
+        return read_volume(self.root / path)
 
     def images(self, indices: NDArray[np.int64]) -> NDArray[np.uint8] | None:
         """Read many pictures of unchanged IDX files or CIFAR batches at once: (N, H, W, C).
@@ -98,7 +108,7 @@ class SampleReader:
         """Read one mask as a label map.
 
         Returns:
-            (H, W) uint8: class indices, 255 where ignored; may be a read-only view.
+            (H, W), of a volume (D, H, W), uint8: class indices, 255 where ignored; may be a read-only view.
 
         Raises:
             DataError: the sample has no mask, or as for :meth:`image`.
@@ -106,6 +116,11 @@ class SampleReader:
         """
         path, frame, reading = self._mask(index)
         whole = self.root / path
+        if self.manifest.columns["depth"][index]:
+            self._verify(index, path, "mask_", None)
+            values = read_label_values(whole)
+            rows = values.reshape(-1, values.shape[-1])
+            return apply_reading(rows, reading, show_path(path)).reshape(values.shape)
         if frame < 0:
             self._verify(index, path, "mask_", None)
             return read_label_map(whole, reading)

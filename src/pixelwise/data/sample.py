@@ -18,9 +18,11 @@ class Sample:
         mask_frame: as ``frame``, of the mask.
         split: "", "train", "val" or "test".
         group: samples of one group stay in one split; "" for none.
+        depth: slices of a volume, 0 for a picture.
         height, width, channels, dtype: of the image as it is read.
         size_bytes, mtime_ns: of the file when it was indexed.
         sha256: hex digest of the file, or of the one picture of a container.
+        spacing: millimetres between a volume's voxels along depth, height and width; None where they are not known.
 
     """
 
@@ -33,6 +35,7 @@ class Sample:
     mask_frame: int
     split: str
     group: str
+    depth: int
     height: int
     width: int
     channels: int
@@ -40,3 +43,4 @@ class Sample:
     size_bytes: int
     mtime_ns: int
     sha256: str
+    spacing: tuple[float, float, float] | None

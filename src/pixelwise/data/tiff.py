@@ -198,6 +198,28 @@ class TiffPicture:
         picture = values.transpose(order)
         return picture if picture.ndim == 3 else picture[..., None]
 
+    @property
+    def frame_axes(self) -> dict[str, int]:
+        """The axes that count frames, with more than one entry each, by tifffile's letters (Z, T, I, Q ...)."""
+        outer = {axis: n for axis, n in self._sizes.items() if axis not in ("Y", "X", self._channel_axis)}
+        return {axis: n for axis, n in outer.items() if n > 1}
+
+    def stored_stack(self) -> NDArray[Any]:
+        """Return all frames as (frames, H, W, S) stored values; raises as :meth:`stored`."""
+        if len(self._series) > 1:
+            return np.stack([self.stored(frame) for frame in range(self.header.frames)])
+        whole = self._read(self._complete([0])[0]) if self._packed_by_lzw else self._whole_series()
+        values = whole.reshape(tuple(self._sizes.values()))
+        inner = [axis for axis in ("Y", "X", self._channel_axis) if axis]
+        places = list(self._sizes)
+        outer = [place for place, axis in enumerate(places) if axis not in inner]
+        stack = values.transpose(outer + [places.index(axis) for axis in inner])
+        return stack.reshape(-1, self._sizes["Y"], self._sizes["X"], self._sizes.get(self._channel_axis, 1))
+
+    def _whole_series(self) -> NDArray[Any]:
+        self._complete([0])
+        return self._series.asarray()
+
     def _read(self, page: tifffile.TiffPage | tifffile.TiffFrame) -> NDArray[Any]:
         return read_lzw_page(page) if self._packed_by_lzw else page.asarray()
 

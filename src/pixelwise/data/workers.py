@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.dataset import Arrays, Dataset
+from pixelwise.data.sample_set import Arrays, SampleSet
 from pixelwise.errors import PixelwiseError, TrainingError
 
 _AHEAD = 2
@@ -48,7 +48,7 @@ class _Worker:
     """(_AHEAD, bytes of the largest batch)."""
 
 
-def read_ahead(dataset: Dataset, plan: list[NDArray[np.int64]], epoch: int, workers: int) -> Iterator[Arrays]:
+def read_ahead(dataset: SampleSet, plan: list[NDArray[np.int64]], epoch: int, workers: int) -> Iterator[Arrays]:
     """Yield the batches of ``plan`` in order, read by ``workers`` processes, two batches ahead each.
 
     Raises:
@@ -80,12 +80,12 @@ def read_ahead(dataset: Dataset, plan: list[NDArray[np.int64]], epoch: int, work
             worker.process.join()
 
 
-def _batch_bytes(dataset: Dataset, samples: int) -> int:
+def _batch_bytes(dataset: SampleSet, samples: int) -> int:
     """Room for the images and targets of a batch, the targets on a whole word."""
     return -(-(samples * dataset.sample_bytes + 8) // 8) * 8
 
 
-def _start(dataset: Dataset, epoch: int, size_bytes: int) -> _Worker:
+def _start(dataset: SampleSet, epoch: int, size_bytes: int) -> _Worker:
     """Start one worker; a forked one shares anonymous memory (and the cache), which no small /dev/shm limits."""
     context = multiprocessing.get_context("fork") if _FORKS else multiprocessing.get_context("spawn")
     memory: Any = mmap.mmap(-1, _AHEAD * size_bytes) if _FORKS else context.RawArray("B", _AHEAD * size_bytes)
@@ -148,7 +148,7 @@ def _death(team: list[_Worker]) -> TrainingError:
     )
 
 
-def _work(dataset: Dataset, epoch: int, pipe: Connection, memory: Any, parent: int) -> None:
+def _work(dataset: SampleSet, epoch: int, pipe: Connection, memory: Any, parent: int) -> None:
     """Answer requests until the parent closes the pipe or dies.
 
     Ctrl-C is left to the parent, which ends its workers; SIGTERM ends a worker, whatever the parent does with it.
@@ -168,7 +168,7 @@ def _work(dataset: Dataset, epoch: int, pipe: Connection, memory: Any, parent: i
             return
 
 
-def _answer(dataset: Dataset, positions: NDArray[np.int64], epoch: int, slot: NDArray[np.uint8]) -> _Reply:
+def _answer(dataset: SampleSet, positions: NDArray[np.int64], epoch: int, slot: NDArray[np.uint8]) -> _Reply:
     try:
         images, targets, _ = dataset.arrays(positions, epoch)
         forms = (images.shape, images.dtype.str), (targets.shape, targets.dtype.str)

@@ -1,5 +1,7 @@
 """The part of a label map that a network's output speaks of."""
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from pixelwise.errors import SpecError
@@ -12,22 +14,27 @@ def crop_to_logits(target: Tensor, logits: Tensor) -> Tensor:
     2: 572 in, 388 out); of an odd difference the smaller half goes at the top and left.
 
     Args:
-        target: (N, H, W).
-        logits: (N, C, h, w) with h <= H and w <= W.
+        target: (N, H, W), or (N, D, H, W) of volumes.
+        logits: (N, C, h, w) with h <= H and w <= W, or (N, C, d, h, w).
 
     Returns:
-        (N, h, w), a view.
+        (N, h, w) or (N, d, h, w), a view.
 
     Raises:
         SpecError: the logits are larger than the label maps.
 
     """
-    (height, width), (out_height, out_width) = target.shape[-2:], logits.shape[-2:]
-    if out_height > height or out_width > width:
+    size, output = target.shape[1:], logits.shape[2:]
+    if any(side > whole for side, whole in zip(output, size, strict=True)):
         raise SpecError(
-            f"The network's output of {out_height} x {out_width} is larger than the label map of {height} x {width}",
+            f"The network's output of {_show(output)} is larger than the label map of {_show(size)}",
             expected="an output of the label map's size, or its central part",
             do="Check the network's last layers",
         )
-    top, left = (height - out_height) // 2, (width - out_width) // 2
-    return target[..., top : top + out_height, left : left + out_width]
+    for axis, (side, whole) in enumerate(zip(output, size, strict=True), start=1):
+        target = target.narrow(axis, (whole - side) // 2, side)
+    return target
+
+
+def _show(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))

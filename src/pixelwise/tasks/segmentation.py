@@ -24,6 +24,8 @@ class Segmentation(ExclusiveTask):
     network_kind: ClassVar[NetworkKind] = "segmentation"
     default_networks: ClassVar[tuple[str, str]] = ("unet16", "unet16")
     ignore_index: ClassVar[int] = IGNORE
+    dimensions: ClassVar[int] = 2
+    """Axes of a label map."""
     form_of_two: ClassVar[OutputForm] = "sigmoid"
 
     def __post_init__(self) -> None:
@@ -58,10 +60,11 @@ class Segmentation(ExclusiveTask):
             SpecError: the logits are larger than the label maps, or of another number of images or outputs.
 
         """
-        if logits.ndim != 4 or logits.shape[:2] != (len(target), self.num_outputs):
+        if logits.ndim != 2 + self.dimensions or logits.shape[:2] != (len(target), self.num_outputs):
+            axes = "height, width" if self.dimensions == 2 else "depth, height, width"
             raise SpecError(
                 f"Logits of shape {tuple(logits.shape)} for {len(target)} label maps",
-                expected=f"({len(target)}, {self.num_outputs}, height, width)",
+                expected=f"({len(target)}, {self.num_outputs}, {axes})",
                 do="Use a segmentation network for these classes",
             )
         return crop_to_logits(target, logits)

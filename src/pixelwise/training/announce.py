@@ -47,7 +47,8 @@ def describe_plan(config: RunConfig, folder: object, epoch: int = 0) -> Iterator
     network = build_on_meta(spec, config.in_channels, config.num_classes)
     parameters = count_parameters(network)
     channels = "1 channel" if config.in_channels == 1 else f"{config.in_channels} channels"
-    yield f"Network: {spec.name}, {parameters:,} parameters; pictures of {channels}, {_sizes(config.recipe)}."
+    noun = "volumes" if spec.dimensions == 3 else "pictures"
+    yield f"Network: {spec.name}, {parameters:,} parameters; {noun} of {channels}, {_sizes(config.recipe)}."
     if config.init_weights is not None:
         yield from _weights(config.init_weights)
     yield from _frozen(recipe_of(config), network, epoch, has_weights=config.init_weights is not None)
@@ -105,7 +106,14 @@ def _frozen(recipe: Recipe, network: Network, epoch: int, *, has_weights: bool) 
 def _sizes(recipe: dict[str, Any]) -> str:
     how = {"stretch": "stretched to", "crop": "resized and cropped to", "pad": "resized and padded to"}
     whole = "as they are" if recipe["size"] is None else f"{how[recipe['resize']]} {_pair(recipe['size'])} px"
+    if len(recipe["crop"] or ()) == 3:
+        return f"{_at_spacing(recipe)}, in random patches of {_pair(recipe['crop'])} voxels"
     return f"{whole}, in random crops of {_pair(recipe['crop'])} px" if recipe["crop"] else whole
+
+
+def _at_spacing(recipe: dict[str, Any]) -> str:
+    own = "each on a scale of its own" if recipe["normalise"] == "picture" else "on one scale"
+    return f"brought to {_pair(recipe['spacing'])} mm, {own}" if recipe["spacing"] else own
 
 
 def _recipe(recipe: dict[str, Any], task: dict[str, Any]) -> str:
@@ -120,5 +128,5 @@ def _recipe(recipe: dict[str, Any], task: dict[str, Any]) -> str:
     )
 
 
-def _pair(size: list[int]) -> str:
-    return f"{size[0]} x {size[1]}"
+def _pair(size: list[float]) -> str:
+    return " x ".join(f"{side:g}" for side in size)

@@ -8,8 +8,6 @@ import torch
 from numpy.typing import NDArray
 
 from pixelwise import catalogue
-from pixelwise.data.augment import Augment
-from pixelwise.data.dataset import Dataset
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.runs.folder import MODEL_FOLDER, Run, RunConfig
@@ -25,6 +23,7 @@ from pixelwise.training.job import Job
 from pixelwise.training.optim import make_optimiser
 from pixelwise.training.progress import Progress
 from pixelwise.training.recipe import Recipe
+from pixelwise.training.sample_sets import make_sample_sets
 from pixelwise.training.settle import build_on_meta, sizes, val_batch_size
 from pixelwise.training.signals import StopRequest
 
@@ -51,7 +50,8 @@ def make_state(config: RunConfig, device: torch.device, *, is_restored: bool = F
     network = catalogue.spec_from_json(config.spec).build(config.in_channels, config.num_classes)
     if config.init_weights is not None and not is_restored:
         load_initial_weights(network, config.init_weights)
-    network = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stub
+    innermost = torch.channels_last_3d if network.spec.dimensions == 3 else torch.channels_last
+    network = network.to(device=device, memory_format=innermost)  # type: ignore[call-overload] # torch's stub
     optimiser = make_optimiser(recipe, network)
     average = MovingAverage(network, recipe.ema_decay) if recipe.ema_decay is not None else None
     loss_sum = torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
@@ -65,20 +65,10 @@ def make_job(run: Run, device: torch.device, *, journal: Journal, progress: Prog
     network = build_on_meta(catalogue.spec_from_json(config.spec), config.in_channels, config.num_classes)
     found = sizes(recipe, manifest, network)
     preprocess = Preprocess.from_json(config.preprocess)
-    # What valid convolutions consume at each side, so that crops can show the picture up to its edges.
-    seen = network.output_size(*found.train)
-    context = ((found.train[0] - seen[0]) // 2, (found.train[1] - seen[1]) // 2)
     task = task_from_json(config.task)
-    train_set = Dataset(
-        manifest, root, manifest.indices("train"), preprocess,
-        augment=Augment.named(recipe.augment), crop=recipe.crop, seed=config.seed, context=context,
-        is_weighed=task.is_weighed,
-    )  # fmt: skip
-    held_out = manifest.indices("val")
-    val_set = Dataset(
-        manifest, root, held_out, preprocess,
-        augment=None, crop=found.val_crop, seed=config.seed, is_weighed=task.is_weighed,
-    )  # fmt: skip
+    train_set, val_set = make_sample_sets(
+        manifest, root, preprocess, recipe, network=network, found=found, seed=config.seed, is_weighed=task.is_weighed
+    )
     precision: Precision = config.precision  # type: ignore[assignment] # checked by choose_precision
     return Job(
         folder=run.path,
@@ -86,7 +76,7 @@ def make_job(run: Run, device: torch.device, *, journal: Journal, progress: Prog
         recipe=recipe,
         epochs=recipe.epochs or 1,
         train_set=train_set,
-        val_set=val_set if len(held_out) else None,
+        val_set=val_set if len(val_set) else None,
         val_batch_size=val_batch_size(recipe, found),
         preprocess=preprocess,
         device=device,

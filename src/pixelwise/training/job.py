@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from pixelwise.data.dataset import Dataset
 from pixelwise.data.preprocess import Preprocess
+from pixelwise.data.sample_set import SampleSet
 from pixelwise.runs.journal import Journal
 from pixelwise.tasks.base import Task
 from pixelwise.training.checkpoint import TrainState
@@ -28,8 +28,8 @@ class Job:
     recipe: Recipe
     epochs: int
     """Passes over the training pictures, settled."""
-    train_set: Dataset
-    val_set: Dataset | None
+    train_set: SampleSet
+    val_set: SampleSet | None
     val_batch_size: int
     preprocess: Preprocess
     device: torch.device

@@ -13,6 +13,7 @@ from pixelwise.training.schedule import ScheduleName
 from pixelwise.values import coerce, describe_type, readings, show_value
 
 OptimiserName = Literal["sgd", "nesterov", "adamw", "rmsprop"]
+NormaliseName = Literal["auto", "data_set", "picture"]
 ResizeName = Literal["auto", "none", "stretch", "crop", "pad"]
 
 AUTO = "auto"
@@ -77,15 +78,23 @@ class Recipe:
     augment: str = AUTO
     """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "strings" for text,
     "digits" below 33 px."""
-    size: tuple[int, int] | None = None
+    size: tuple[int, ...] | None = None
     """Height and width that pictures are resized to; one number = square; None = see ``resize``."""
     resize: ResizeName = "auto"
     """``auto``: pictures stay as they are where they all have one size that the network takes; other pictures are
     stretched to ``size``, or without one to the network's own input size (224 x 224 where it has none); masks and
     their pictures are never resized unless asked; lines of text are padded, to the network's height and the widest."""
-    crop: tuple[int, int] | None = None
-    """Height and width of random training crops; None = whole pictures, or for masks on pictures of unequal size or
-    more than 512 x 512 pixels: 256 x 256, or the smallest sides where these are smaller."""
+    crop: tuple[int, ...] | None = None
+    """Height and width of random training crops, for volumes depth, height and width; one number = every side; None =
+    whole pictures, or for masks on pictures of unequal size or more than 512 x 512 pixels: 256 x 256, or the smallest
+    sides where these are smaller; for volumes their middle sides, at most 64 voxels."""
+    normalise: NormaliseName = "auto"
+    """Where mean and standard deviation come from: ``data_set``; or ``picture``: each has its own, as scans of several
+    machines need; auto = "picture" for volumes, else "data_set"."""
+    clip: tuple[float, float] | None = None
+    """For ``normalise=picture``: per cent of a picture's values below which, and up to which, the others are cut to."""
+    spacing: tuple[float, float, float] | None = None
+    """Volumes: millimetres between voxels (depth, height, width) that all are brought to; None = as they are."""
     freeze: str = NOTHING_FROZEN
     """What does not learn: ``none``; ``head``: everything before the head, so that only the head learns; ``stage:N``:
     the first N stages. See :mod:`pixelwise.training.parts`."""
@@ -112,6 +121,12 @@ class Recipe:
         self._require("auxiliary_weight", 0 <= self.auxiliary_weight < math.inf, "0 or more")
         for name in _PAIRS:
             self._require(name, getattr(self, name) is None or min(getattr(self, name)) >= 1, "at least 1 pixel")
+        for name, most in (("size", 2), ("crop", 3)):
+            sides = getattr(self, name)
+            self._require(name, sides is None or 1 <= len(sides) <= most, f"at most {most} whole numbers")
+        self._require("clip", self.clip is None or 0 <= self.clip[0] < self.clip[1] <= 100, "two rising percentages")
+        self._require("clip", self.clip is None or self.normalise != "data_set", "none where normalise=data_set")
+        self._require("spacing", self.spacing is None or min(self.spacing) > 0, "three positive lengths in mm")
         self._require("size", self.size is None or self.resize != "none", "none where resize=none")
 
     def _check_optimiser(self) -> None:
@@ -157,6 +172,24 @@ class Recipe:
                 f"recipe: {name}={show_value(getattr(self, name))}", expected=expected, do="Correct the value"
             )
 
+    def with_sides(self, dimensions: int) -> Self:
+        """Return a copy whose sizes have so many sides, of which one number stood for all.
+
+        Raises:
+            RecipeError: a size of another number of sides.
+
+        """
+        changes: dict[str, Any] = {}
+        for name in _PAIRS:
+            sides = getattr(self, name)
+            if sides is not None and len(sides) not in (1, dimensions):
+                what = "height and width" if dimensions == 2 else "depth, height and width"
+                raise RecipeError(
+                    f"recipe: {name}={show_value(sides)}", expected=f"{what}, or one number", do="Correct the value"
+                )
+            changes[name] = sides * dimensions if sides is not None and len(sides) == 1 else sides
+        return dataclasses.replace(self, **changes)
+
     @property
     def speaks_of_stages(self) -> bool:
         """Whether the network has to have stages."""
@@ -195,8 +228,6 @@ def _hints() -> dict[str, Any]:
 
 def _read(key: str, text: str) -> object:
     meanings: list[object] = [text.strip()] if _hints().get(key) is str else readings(text)  # a word may hold commas
-    if key in _PAIRS:  # one number stands for a square
-        meanings += [(value, value) for value in meanings if isinstance(value, int)]
     return _convert(key, meanings, text)
 
 

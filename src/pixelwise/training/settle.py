@@ -17,6 +17,7 @@ from pixelwise.errors import DataError, SpecError
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS
 from pixelwise.training.recipe import AUTO, Recipe
+from pixelwise.training.settle_volumes import settle_volumes
 
 DEFAULT_SIZE = (224, 224)
 DEFAULT_CROP = (256, 256)
@@ -33,11 +34,11 @@ _TILE_CHANNELS = 32
 class Sizes:
     """What pictures a network meets during training and validation."""
 
-    picture: tuple[int, int] | None
+    picture: tuple[int, ...] | None
     """Size after preprocessing; None = unequal."""
-    train: tuple[int, int]
-    """Size of the training pictures or crops."""
-    val_crop: tuple[int, int] | None
+    train: tuple[int, ...]
+    """Size of the training pictures or crops, of volumes the patches."""
+    val_crop: tuple[int, ...] | None
     """Central crops for validation, where the network cannot take whole pictures."""
 
 
@@ -51,7 +52,7 @@ def settle_channels(manifest: Manifest) -> int:
     found = sorted({int(channels) for channels in np.unique(manifest.column("channels"))})
     if len(found) == 1:
         return found[0]
-    if found == [1, 3]:
+    if found == [1, 3] and manifest.form.dimensions == 2:
         return 3
     raise DataError(
         f"The pictures have {' and '.join(map(str, found))} channels",
@@ -76,6 +77,7 @@ def settle_recipe(recipe: Recipe, manifest: Manifest, network: Network, *, is_ba
         DataError: there are no training pictures.
 
     """
+    recipe = recipe.with_sides(manifest.form.dimensions)
     count = len(manifest.indices("train"))
     if count == 0:
         raise DataError("No picture is in the training split", expected="at least one", do="Change the splits")
@@ -108,6 +110,8 @@ def sizes(recipe: Recipe, manifest: Manifest, network: Network) -> Sizes:
             do="Use --set size=224 to resize them or --set crop=224 to cut pieces out of them",
         )
     _check_size(network, train)
+    if manifest.form.dimensions == 3:
+        return Sizes(picture, train, None)  # validation has sizes of its own: settle_volumes.validated_sizes
     whole_is_legal = picture is None or takes(network, picture)
     if manifest.form.by_pixel and picture is None:
         whole_is_legal = all(takes(network, size) for size in _all_sizes(manifest))
@@ -118,17 +122,14 @@ def val_batch_size(recipe: Recipe, found: Sizes) -> int:
     """Return how many pictures are validated at once: without gradients, twice the training batch's pixels."""
     if found.picture is None and found.val_crop is None:
         return 1
-    height, width = found.val_crop or found.picture or found.train
-    pixels = 2 * recipe.batch_size * found.train[0] * found.train[1]
-    return max(1, min(_LARGEST_VAL_BATCH, pixels // (height * width)))
+    whole = math.prod(found.val_crop or found.picture or found.train)
+    return max(1, min(_LARGEST_VAL_BATCH, 2 * recipe.batch_size * math.prod(found.train) // whole))
 
 
-def common_size(manifest: Manifest) -> tuple[int, int] | None:
-    """Return the height and width that all pictures have; None when they differ."""
-    heights, widths = manifest.column("height"), manifest.column("width")
-    if (heights == heights[0]).all() and (widths == widths[0]).all():
-        return int(heights[0]), int(widths[0])
-    return None
+def common_size(manifest: Manifest) -> tuple[int, ...] | None:
+    """Return the height and width that all pictures have, or volumes' depth, height, width; None when they differ."""
+    sizes = manifest.sizes()
+    return tuple(sizes[0].tolist()) if (sizes == sizes[0]).all() else None
 
 
 def takes(network: Network, size: tuple[int, ...]) -> bool:
@@ -140,7 +141,7 @@ def takes(network: Network, size: tuple[int, ...]) -> bool:
     return True
 
 
-def _check_size(network: Network, size: tuple[int, int]) -> None:
+def _check_size(network: Network, size: tuple[int, ...]) -> None:
     """As ``network.check_size``, with the remedy that a run has for networks of one fixed size."""
     try:
         network.check_size(*size)
@@ -166,7 +167,9 @@ def build_on_meta(spec: Spec, in_channels: int, num_outputs: int) -> Network:
 
 def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe:
     """Decide ``resize``, ``size`` and ``crop``."""
-    changes: dict[str, Any] = {}
+    if manifest.form.dimensions == 3:
+        return settle_volumes(recipe, manifest, network)
+    changes: dict[str, Any] = {"normalise": "data_set" if recipe.normalise == AUTO else recipe.normalise}
     common = common_size(manifest)
     if manifest.form.by_pixel:
         if recipe.resize == AUTO:
@@ -177,7 +180,7 @@ def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe
             changes["crop"] = _legal_crop(network, picture or _smallest_sides(manifest))
         return dataclasses.replace(recipe, **changes)
     if network.spec.task == "sequence":
-        return dataclasses.replace(recipe, **_line_size(recipe, manifest, network))
+        return dataclasses.replace(recipe, **changes, **_line_size(recipe, manifest, network))
     fits = common is not None and math.prod(common) <= LARGEST_WHOLE_PX and takes(network, common)
     if recipe.resize == "none" or (recipe.resize == AUTO and recipe.size is None and fits):
         changes["resize"] = "none"
@@ -221,11 +224,11 @@ def check_strings(manifest: Manifest, network: Network, found: Sizes) -> None:
                 )
 
 
-def _smallest_sides(manifest: Manifest) -> tuple[int, int]:
-    return int(manifest.column("height").min()), int(manifest.column("width").min())
+def _smallest_sides(manifest: Manifest) -> tuple[int, ...]:
+    return tuple(manifest.sizes().min(axis=0).tolist())
 
 
-def _own_size(network: Network) -> tuple[int, int]:
+def _own_size(network: Network) -> tuple[int, ...]:
     """Return the input size of the paper's row, from which other columns may have been changed; else a usual one."""
     spec = network.spec
     if spec.fixed_size:
@@ -233,17 +236,17 @@ def _own_size(network: Network) -> tuple[int, int]:
     row = catalogue.spec(spec.name) if spec.name in catalogue.names() else spec
     if row.facts is None or not takes(network, row.facts.input_size[1:]):
         return DEFAULT_SIZE
-    _, height, width = row.facts.input_size
-    return height, width
+    return row.facts.input_size[1:]
 
 
-def _legal_crop(network: Network, picture: tuple[int, int]) -> tuple[int, int]:
+def _legal_crop(network: Network, picture: tuple[int, ...]) -> tuple[int, ...]:
     wanted = min(picture[0], DEFAULT_CROP[0]), min(picture[1], DEFAULT_CROP[1])
-    height, width = wanted if takes(network, wanted) else network.input_size_for(*wanted)
-    return height, width
+    return wanted if takes(network, wanted) else network.input_size_for(*wanted)
 
 
 def _augmentation(manifest: Manifest, found: Sizes) -> str:
+    if manifest.form.dimensions == 3:
+        return "volumes"
     if manifest.form.by_pixel:
         return "cells"
     if manifest.task == "sequence":
@@ -251,9 +254,8 @@ def _augmentation(manifest: Manifest, found: Sizes) -> str:
     return "digits" if max(found.train) <= _DIGITS_PX else "objects"
 
 
-def _all_sizes(manifest: Manifest) -> set[tuple[int, int]]:
-    pairs = np.unique(np.stack([manifest.column("height"), manifest.column("width")], axis=1), axis=0)
-    return {(int(height), int(width)) for height, width in pairs}
+def _all_sizes(manifest: Manifest) -> set[tuple[int, ...]]:
+    return {tuple(sides) for sides in np.unique(manifest.sizes(), axis=0).tolist()}
 
 
 def split_counts(manifest: Manifest) -> dict[str, int]:
@@ -269,6 +271,14 @@ def refuse_task(spec: Spec, manifest: Manifest) -> None:
 
     """
     kind = TASKS[manifest.task].network_kind
+    dimensions = manifest.form.dimensions
+    if spec.task == kind and spec.dimensions != dimensions:
+        looks, needs = ("volumes", "pictures") if spec.dimensions == 3 else ("pictures", "volumes")
+        raise SpecError(
+            f"{spec.name} is a network for {looks}, and the data hold {needs}",
+            expected=f"a network for {needs}",
+            do=f"Use {TASKS[manifest.task].default_networks[0]}, or another: `pixelwise nets` lists them",
+        )
     if spec.task != kind:
         raise SpecError(
             f"{spec.name} is a network for {spec.task}, and the data hold {manifest.form.holds}",

@@ -19,11 +19,11 @@ import torch
 
 from pixelwise import catalogue
 from pixelwise.analysis import free_memory_bytes, suggest_batch_size
-from pixelwise.data.augment import Augment
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.measuring import measure_preprocess
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
+from pixelwise.data.volumes.measuring import measure_volumes
 from pixelwise.errors import DataError, RecipeError, suggest
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network, Spec
@@ -33,6 +33,7 @@ from pixelwise.training.device import Precision, describe_machine, settle_precis
 from pixelwise.training.initial import plan_initial_weights
 from pixelwise.training.parts import check_parts
 from pixelwise.training.recipe import Recipe
+from pixelwise.training.sample_sets import check_augmentation
 from pixelwise.training.settle import (
     build_on_meta,
     check_strings,
@@ -104,7 +105,7 @@ def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights)
     )
 
 
-def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, int], device: torch.device) -> Recipe:
+def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, ...], device: torch.device) -> Recipe:
     """Split the recipe's batch into parts that fit into the device's memory; the gradient's batch stays as large."""
     free = free_memory_bytes(device)
     fitting = suggest_batch_size(network, (network.in_channels, *found), free, optimiser=recipe.optimiser)
@@ -160,7 +161,7 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
     """
     manifest = source.manifest
     task, network, recipe = settle_request(manifest, spec, recipe, choices)
-    Augment.named(recipe.augment)
+    check_augmentation(manifest.task, recipe.augment)
     found = sizes(recipe, manifest, network)
     if choices.batch == "auto":
         recipe = fit_to_memory(recipe, network, found.train, choices.device)
@@ -216,12 +217,21 @@ def check_objects(manifest: Manifest, preprocess: Preprocess) -> None:
 
 def _preprocess(source: Source, recipe: Recipe, channels: int, initial: dict[str, Any] | None) -> Preprocess:
     """Measure the training pictures; mean and standard deviation are those that the weights to start from expect."""
+    if source.manifest.form.dimensions == 3:
+        return measure_volumes(
+            SampleReader(source.root, source.manifest),
+            source.manifest.indices("train"),
+            channels=channels,
+            statistics=recipe.normalise,  # type: ignore[arg-type] # settled: no longer auto
+            clip=recipe.clip,
+            spacing=recipe.spacing,
+        )
     measured = measure_preprocess(
         SampleReader(source.root, source.manifest),
         source.manifest.indices("train"),
         channels=channels,
         resize=recipe.resize,  # type: ignore[arg-type] # settled: no longer auto
-        size=recipe.size,
+        size=recipe.size,  # type: ignore[arg-type] # settled: of two sides
         crop_fraction=CROP_FRACTION if recipe.resize == "crop" else 1.0,
     )
     if initial is None or initial["pretraining"] is None:

@@ -2,8 +2,8 @@
 
 import torch
 
-from pixelwise.data.dataset import Dataset
 from pixelwise.data.loading import load_batches
+from pixelwise.data.sample_set import SampleSet
 from pixelwise.specs import Network
 from pixelwise.training import distributed
 from pixelwise.training.device import autocast
@@ -11,7 +11,7 @@ from pixelwise.training.job import Job
 
 
 @torch.inference_mode()
-def validate(job: Job, network: Network, val_set: Dataset) -> tuple[float, dict[str, float]]:
+def validate(job: Job, network: Network, val_set: SampleSet) -> tuple[float, dict[str, float]]:
     """Return the mean loss per picture and the task's scores, over all processes.
 
     Raises:

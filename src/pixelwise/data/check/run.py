@@ -22,6 +22,7 @@ from pixelwise.data.check.pictures import report_pictures
 from pixelwise.data.check.report import CheckReport
 from pixelwise.data.check.survey import CONTAINERS, Survey, survey_pictures, without_failures
 from pixelwise.data.check.targets import report_targets
+from pixelwise.data.check.volumes import report_volumes
 from pixelwise.data.cifar import Batches
 from pixelwise.data.indexing import Progress
 from pixelwise.data.layouts.class_names import Colour
@@ -119,7 +120,7 @@ def check_data(
     report_skipped([entry for entry in manifest.skipped if entry in harmless], findings)
     report_headers(survey.infos, survey.mask_infos, findings)
     report_turned_pairs(_pairs(manifest), survey.infos, survey.mask_infos, findings)
-    report_pictures(manifest, survey, findings)
+    (report_volumes if manifest.form.dimensions == 3 else report_pictures)(manifest, survey, findings)
     counts = count_classes(manifest)
     report_classes(manifest, counts, survey, findings)
     report_targets(manifest, findings)

@@ -106,7 +106,7 @@ def survey_pictures(root: Path, manifest: Manifest, *, most: int | None, progres
     """Read every header, and decode at most ``most`` samples with their masks (``None``: all)."""
     survey = Survey()
     in_container = manifest.layout in CONTAINERS
-    if not in_container:
+    if not in_container and manifest.form.dimensions == 2:
         _read_headers(root, manifest.paths.table(), survey.infos, survey.failures)
         _read_headers(root, [path for path in manifest.masks.table() if path], survey.mask_infos, survey.failures)
     limit = min(_CONTAINER_SAMPLE, most or _CONTAINER_SAMPLE) if in_container else most
@@ -184,7 +184,8 @@ def _look(reader: SampleReader, row: int) -> Look | tuple[str, str]:
 
 
 def _thumbnail(image: NDArray[Any]) -> NDArray[np.int8]:
-    colours = np.ascontiguousarray(image[..., :3])
+    picture = image if image.ndim == 3 else image[len(image) // 2]  # of a volume, its middle slice
+    colours = np.ascontiguousarray(picture[..., :3])
     small = cv2.resize(colours, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     grey = (small if small.ndim == 2 else small.mean(axis=2)).ravel()
     spread = float(grey.std())

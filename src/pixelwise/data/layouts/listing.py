@@ -16,6 +16,8 @@ IMAGE_FOLDERS: Final = frozenset(["images", "image", "imgs", "img"])
 MASK_FOLDERS: Final = frozenset(
     ["masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth"]
 )
+VOLUME_SUFFIXES: Final = frozenset([".nii", ".nii.gz"])
+_PACKED_VOLUME: Final = ".nii.gz"
 _TARGETS: Final = list(dict.fromkeys(form.columns[0] for form in TARGET_FORMS.values()))
 TARGET_COLUMNS: Final = f"{', '.join(_TARGETS[:-1])} or {_TARGETS[-1]}"
 """The columns that a table may have beside ``path``."""
@@ -68,8 +70,10 @@ class Listing:
 
 
 def suffix(path: str) -> str:
-    """The lower-case ending of a path, with its dot; "" when there is none."""
+    """The lower-case ending of a path, with its dot, and with what is packed in NIfTI's; "" when there is none."""
     name = path.rpartition("/")[2]
+    if name.lower().endswith(_PACKED_VOLUME):
+        return _PACKED_VOLUME
     dot = name.rfind(".")
     return name[dot:].lower() if dot > 0 else ""
 
@@ -79,11 +83,15 @@ def is_image(path: str) -> bool:
     return suffix(path) in IMAGE_SUFFIXES
 
 
+def is_volume(path: str) -> bool:
+    """Whether the name says that this is a NIfTI file."""
+    return suffix(path) in VOLUME_SUFFIXES
+
+
 def stem(path: str) -> str:
     """The name without folder and ending."""
     name = path.rpartition("/")[2]
-    dot = name.rfind(".")
-    return name[:dot] if dot > 0 else name
+    return name[: len(name) - len(suffix(path))]
 
 
 def count_kinds(paths: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from pixelwise.data.layouts.listing import (
     Fault,
     Listing,
     is_image,
+    is_volume,
     stem,
 )
 from pixelwise.data.layouts.tree import Tree
@@ -53,13 +54,14 @@ def find(tree: Tree) -> Listing | None:
     Images without mask and masks without image are faults; a split without any mask (a hidden test set) is left out
     with a note instead.
     """
-    roles = _sort([path for path in tree.files if is_image(path)])
+    roles = _sort([path for path in tree.files if is_image(path) or is_volume(path)])
     pairs, faults, orphans = _match(roles)
     if not pairs and not (roles.has_folders and roles.images and roles.masks):
         return None
     if not roles.has_folders and len(pairs) < max(len(orphans), len(roles.masks) - len(pairs)):
         return None  # a few names that happen to end in a mask's word
-    listing = Listing(layout=NAME, task="segmentation", faults=faults)
+    in_space = any(is_volume(image) or is_volume(mask) for (image, _), mask in pairs)
+    listing = Listing(layout=NAME, task="volumes" if in_space else "segmentation", faults=faults)
     for (path, code), mask in pairs:
         listing.paths.append(path)
         listing.masks.append(mask)

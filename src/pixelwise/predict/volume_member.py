@@ -1,0 +1,127 @@
+"""One model of volumes: whole volumes go through the network where they fit into memory, else exact tiles of them."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixelwise.analysis import free_memory_bytes
+from pixelwise.analysis.peak import forward_peak_bytes
+from pixelwise.data.volumes.resample import resize_volume, size_at
+from pixelwise.data.volumes.volume import Geometry, Volume, show_size, show_spacing
+from pixelwise.errors import ImageError, PixelwiseError
+from pixelwise.predict.member import Answer, Member, Shot
+from pixelwise.predict.placement import place
+from pixelwise.predict.tiling import plan_tiles, predict_tiled
+
+_MEMORY_SHARE = 0.5
+"""Of the free memory that one volume, or one tile, may take."""
+
+
+class VolumeMember(Member):
+    """A model of volumes on its device, with its protocol: see :class:`~pixelwise.predict.member.Member`."""
+
+    def begin(self, name: str, image: Any) -> tuple[Answer, Iterator[Shot]]:
+        """Admit a volume, a :class:`Volume` or an array (D, H, W) or (D, H, W, C); see :meth:`Member.begin`.
+
+        Raises:
+            ImageError: it is not of the model's kind.
+
+        """
+        volume = admit_volume(image, self.model.preprocess.channels, name)
+        voxels, notes = self._prepared(volume, name)
+        answer = Answer(name, volume.voxels.shape[:3], notes, missing=1 + self.protocol.flip)
+        answer.geometry = volume.geometry
+        answer.picture = volume.voxels if self.keeps_pictures else None
+        return answer, self._views(answer, voxels)
+
+    def _prepared(self, volume: Volume, name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        preprocess = self.model.preprocess
+        voxels = preprocess.levelled(volume.voxels)
+        if preprocess.spacing is None:
+            return voxels, ()
+        have = volume.geometry.spacing
+        if have is None:
+            raise ImageError(
+                f"{name} does not say how far apart its voxels are",
+                expected=f"a spacing in mm, as the model brings volumes to {show_spacing(preprocess.spacing)}",
+                do="Save it as NIfTI, or give a Volume with its geometry",
+            )
+        size = size_at(voxels.shape[:3], have, preprocess.spacing)
+        if size == voxels.shape[:3]:
+            return voxels, ()
+        return resize_volume(voxels, size), (f"brought to a spacing of {show_spacing(preprocess.spacing)}",)
+
+    def _views(self, answer: Answer, voxels: NDArray[np.float32]) -> Iterator[Shot]:
+        size = voxels.shape[:3]
+        for is_mirrored in (False, True)[: 1 + self.protocol.flip]:
+            looked_at = np.ascontiguousarray(voxels[:, :, ::-1]) if is_mirrored else voxels
+            weight = 0.5 if self.protocol.flip else 1.0
+            yield Shot(answer, looked_at, weight, is_mirrored, is_dense=False, start=(0, 0, 0), size=size)
+
+    def run(self, batch: Sequence[Shot]) -> None:
+        """Send volumes through the network one by one, and hand their answers over."""
+        for shot in batch:
+            try:
+                values = self._answers(shot.pixels, finish=self.protocol.average == "probabilities")
+            except PixelwiseError as error:
+                shot.answer.error = error
+                continue
+            shot.answer.add(values[..., ::-1] if shot.is_mirrored else values, shot.weight)
+
+    def logits(self, shot: Shot) -> Tensor:
+        """Return what the network says to one volume: (outputs, d, h, w)."""
+        return torch.from_numpy(self._answers(shot.pixels, finish=False))
+
+    def _answers(self, voxels: NDArray[np.float32], *, finish: bool) -> NDArray[np.float32]:
+        """Answers, or with ``finish=False`` logits, (K, d, h, w) for every voxel of (d, h, w, C)."""
+        size = voxels.shape[:3]
+        placement = place(self._network, *size)
+        budget = int(_MEMORY_SHARE * free_memory_bytes(self._device))
+        padded = tuple(sum(sides) for sides in zip(size, placement.before, placement.after, strict=True))
+        run = partial(self._run_block, finish=finish)
+        if forward_peak_bytes(self.model.network, padded) > budget:
+            return predict_tiled(run, voxels, plan_tiles(self.model.network, size, memory_bytes=budget))
+        values = run(placement.surround(voxels))
+        window = tuple(slice(first, first + side) for first, side in zip(placement.start, size, strict=True))
+        return values[(slice(None), *window)]
+
+    def _run_block(self, block: NDArray[np.float32], *, finish: bool) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.ascontiguousarray(block))[None].to(self._device).movedim(-1, 1)
+            logits = self._network(self.model.preprocess.normalise(batch)).float()
+            values: NDArray[np.float32] = (self.model.task.answers(logits) if finish else logits)[0].cpu().numpy()
+        return values
+
+
+def admit_volume(image: Any, channels: int, name: str) -> Volume:
+    """Return a volume whose voxels are (D, H, W, channels) float32.
+
+    Raises:
+        ImageError: another shape, type or number of channels; NaN or infinity.
+
+    """
+    volume = image if isinstance(image, Volume) else Volume(np.asarray(image), Geometry())
+    voxels = volume.voxels[..., None] if volume.voxels.ndim == 3 else volume.voxels
+    if voxels.ndim != 4 or not voxels.size:
+        raise ImageError(
+            f"{name} has the shape {volume.voxels.shape}",
+            expected="(D, H, W) or (D, H, W, C)",
+            do="Give one volume at a time",
+        )
+    if voxels.dtype.kind not in "buif":
+        raise ImageError(f"{name} holds {voxels.dtype} values", expected="numbers", do="Convert it")
+    if voxels.shape[3] != channels:
+        raise ImageError(
+            f"{name}, {show_size(voxels.shape[:3])} voxels, has {voxels.shape[3]} channels",
+            expected=f"{channels}, as the volumes that the model was trained on",
+            do="Give volumes like those of training",
+        )
+    wide = voxels.astype(np.float32)
+    if not np.isfinite(wide).all():
+        raise ImageError(f"{name} holds NaN or infinity", expected="finite values", do="Replace them")
+    return Volume(wide, volume.geometry)

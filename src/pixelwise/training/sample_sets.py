@@ -1,0 +1,76 @@
+"""The sets of samples that a run trains on and validates: of pictures, or of volumes."""
+
+from pathlib import Path
+
+from pixelwise.data.augment import Augment
+from pixelwise.data.dataset import Dataset
+from pixelwise.data.manifest import Manifest
+from pixelwise.data.preprocess import Preprocess
+from pixelwise.data.sample_set import SampleSet
+from pixelwise.data.task_names import TARGET_FORMS, TaskName
+from pixelwise.data.volumes.augment import VolumeAugment
+from pixelwise.data.volumes.dataset import VolumeDataset
+from pixelwise.specs import Network
+from pixelwise.training.recipe import Recipe
+from pixelwise.training.settle import Sizes
+from pixelwise.training.settle_volumes import validated_sizes
+
+
+def check_augmentation(task: TaskName, name: str) -> None:
+    """Refuse an augmentation that there is not for the task's pictures or volumes.
+
+    Raises:
+        UsageError: there is none (with near misses).
+
+    """
+    (VolumeAugment if TARGET_FORMS[task].dimensions == 3 else Augment).named(name)
+
+
+def make_sample_sets(
+    manifest: Manifest,
+    root: Path,
+    preprocess: Preprocess,
+    recipe: Recipe,
+    *,
+    network: Network,
+    found: Sizes,
+    seed: int,
+    is_weighed: bool,
+) -> tuple[SampleSet, SampleSet]:
+    """Return the training set, and the validation set, which may be empty.
+
+    Args:
+        manifest: of the run.
+        root: the data folder.
+        preprocess: of the run.
+        recipe: settled.
+        network: may lie on the meta device.
+        found: what :func:`~pixelwise.training.settle.sizes` says.
+        seed: of the run.
+        is_weighed: whether the loss heeds weights of pixels.
+
+    """
+    seen = network.output_size(*found.train)
+    # What valid convolutions consume at each side, so that crops can show the picture up to its edges.
+    context = tuple((side - own) // 2 for side, own in zip(found.train, seen, strict=True))
+    trained, held_out = manifest.indices("train"), manifest.indices("val")
+    if manifest.form.dimensions == 3:
+        return (
+            VolumeDataset(
+                manifest, root, trained, preprocess,
+                augment=VolumeAugment.named(recipe.augment), sizes=found.train, seed=seed, context=context,
+            ),
+            VolumeDataset(
+                manifest, root, held_out, preprocess, augment=None, seed=seed,
+                sizes=validated_sizes(manifest, held_out, preprocess.spacing, network),
+            ),
+        )  # fmt: skip
+    return (
+        Dataset(
+            manifest, root, trained, preprocess, augment=Augment.named(recipe.augment), crop=recipe.crop, seed=seed,
+            context=context, is_weighed=is_weighed,
+        ),
+        Dataset(
+            manifest, root, held_out, preprocess, augment=None, crop=found.val_crop, seed=seed, is_weighed=is_weighed
+        ),
+    )  # fmt: skip

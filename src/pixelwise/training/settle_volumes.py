@@ -1,0 +1,103 @@
+"""What a recipe leaves open for volumes: patches, spacing, how they are normalised; and what validation looks at."""
+
+import dataclasses
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.manifest import Manifest
+from pixelwise.data.names import show_path
+from pixelwise.data.volumes.dataset import sizes_at
+from pixelwise.data.volumes.volume import Spacing, show_spacing
+from pixelwise.errors import DataError, RecipeError, SpecError
+from pixelwise.specs import Network
+from pixelwise.training.recipe import AUTO, Recipe
+
+DEFAULT_PATCH: Final = 64
+"""Longest side of training patches, in voxels, where the recipe leaves it open."""
+
+LARGEST_VALIDATED: Final = 128
+"""Longest side of the part of a volume, its centre, that is validated after an epoch. Evaluation sees all of it."""
+
+
+def settle_volumes(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe:
+    """Decide ``crop`` and ``normalise``; see :func:`~pixelwise.training.settle.settle_recipe`.
+
+    Raises:
+        DataError: volumes of several spacings, and none to bring them to; or one that does not know its spacing.
+        RecipeError: sizes of pictures.
+
+    """
+    if recipe.size is not None or recipe.resize not in (AUTO, "none"):
+        raise RecipeError(
+            "size or resize for volumes",
+            expected="spacing, which brings all to one scale",
+            do="Use --set spacing=1,1,1",
+        )
+    check_spacings(manifest, recipe.spacing)
+    changes: dict[str, Any] = {"resize": "none"}
+    if recipe.normalise == AUTO:
+        changes["normalise"] = "picture"
+    if recipe.crop is None:
+        sides = sizes_at(manifest, manifest.indices("train"), recipe.spacing)
+        changes["crop"] = _patch(network, np.median(sides, axis=0))
+    return dataclasses.replace(recipe, **changes)
+
+
+def check_spacings(manifest: Manifest, spacing: Spacing | None) -> None:
+    """Refuse volumes of several spacings, unless all are brought to one.
+
+    Raises:
+        DataError: names two that differ.
+
+    """
+    first: dict[Spacing | None, int] = {}
+    for index in range(len(manifest)):
+        first.setdefault(manifest.spacing(index), index)
+    if spacing is None and len(first) > 1:
+        (one, at), (other, place) = list(first.items())[:2]
+        middle = np.median([known for known in first if known is not None], axis=0)
+        raise DataError(
+            f"The volumes have {len(first)} different spacings: {show_path(manifest.paths[at])} has {_show(one)}, "
+            f"{show_path(manifest.paths[place])} has {_show(other)}",
+            expected="one spacing, so that a voxel means the same length everywhere",
+            do=f"Bring all to one with --set spacing={','.join(f'{length:g}' for length in middle)}",
+        )
+
+
+def validated_sizes(
+    manifest: Manifest, indices: NDArray[np.int64], spacing: Spacing | None, network: Network
+) -> NDArray[np.int64]:
+    """Return the size at which each volume is validated, (n, 3): whole, up to what the network's answer covers.
+
+    Raises:
+        SpecError: the network has no legal size for one of them.
+
+    """
+    sides = np.minimum(sizes_at(manifest, indices, spacing), LARGEST_VALIDATED)
+    legal = {size: _covering(network, size) for size in map(tuple, sides.tolist())}
+    return np.array([legal[size] for size in map(tuple, sides.tolist())], np.int64).reshape(-1, 3)
+
+
+def _covering(network: Network, size: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        network.check_size(*size)
+    except SpecError:
+        return network.input_size_for(*size)
+    return size if network.output_size(*size) == size else network.input_size_for(*size)
+
+
+def _patch(network: Network, sides: NDArray[np.float64]) -> tuple[int, ...]:
+    """A legal size about that of the volumes: whole multiples of the coarsest stride, where the network allows it."""
+    stride = max((stage.stride for stage in network.stages), default=1)
+    wanted = [min(-(-round(side) // stride) * stride, DEFAULT_PATCH) for side in sides.tolist()]
+    try:
+        network.check_size(*wanted)
+    except SpecError:
+        return network.input_size_for(*(min(round(side), DEFAULT_PATCH) for side in sides.tolist()))
+    return tuple(wanted)
+
+
+def _show(spacing: Spacing | None) -> str:
+    return "none" if spacing is None else show_spacing(spacing)
