@@ -59,6 +59,11 @@ def test_class_table_shows_what_some_class_has_and_dashes_for_the_undefined():
     ]
     assert [cell.sort for cell in table.rows[1][1]] == ["0", ""]
     assert class_table(None, "classification") is None
+    far = {"scores": [entry("mean_hausdorff", 3.5, unit="px")], "classes": [{"name": "a", "n": 3, "hausdorff": 3.456}]}
+    table = class_table(far, "segmentation")
+    assert table is not None
+    assert table.columns == ("Pixels", "Hausdorff distance")
+    assert [(cell.text, cell.sort, cell.share) for cell in table.rows[0][1]][1] == ("3.456 px", "3.456", None)
     spaced = class_table({"classes": [{"name": " ", "n": 3}]}, "sequence")
     assert spaced is not None
     assert spaced.rows[0][0] == "' '"

@@ -32,6 +32,13 @@ def evaluate(
         typer.Option(help="What to do with unreadable pictures of another folder; by default as the run did."),
     ] = None,
     protocol: Protocol = "centre",
+    scores: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Also these, which take longer: hausdorff, hausdorff_95, average_surface_distance, boundary_f, f2.",
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
     keep_memory: KeepMemory = True,
@@ -46,15 +53,16 @@ def evaluate(
         keep_freed_memory()
     members, data = _runs_and_data(runs)
     with progress_bar("evaluating", quiet=quiet or as_json) as progress:
-        scores = evaluate_run(
-            members, data, split=split, protocol=protocol, device=device, bad_images=bad_images, progress=progress
-        )
+        found = evaluate_run(
+            members, data, split=split, protocol=protocol, further=[name for name in scores.split(",") if name],
+            device=device, bad_images=bad_images, progress=progress,
+        )  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(scores.to_json(), indent=1, allow_nan=False))
+        typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))
     elif not quiet:
         from pixelwise.cli.scores import print_scores
 
-        print_scores(scores)
+        print_scores(found)
 
 
 def predict(

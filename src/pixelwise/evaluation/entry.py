@@ -30,6 +30,7 @@ def evaluate_run(
     *,
     split: Split | None = None,
     protocol: str | Protocol = CENTRE,
+    further: Sequence[str] = (),
     device: str = "auto",
     bad_images: BadImages | None = None,
     seed: int = 0,
@@ -51,6 +52,8 @@ def evaluate_run(
             validation split, without splits all images.
         protocol: which views of an image the networks are shown, such as "10-crop"; see
             :mod:`pixelwise.predict.protocols`.
+        further: names of scores of segmentations besides the usual ones, which take longer: "hausdorff",
+            "hausdorff_95", "average_surface_distance", "boundary_f", and F-beta such as "f2".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         bad_images: "refuse" another folder with images that cannot be read, or "skip" these (a note says how many);
             None does as the run did, and refuses where there is no run.
@@ -61,7 +64,8 @@ def evaluate_run(
     Raises:
         RunError, WeightsError: no run or model lies there, or it cannot be used.
         DataError: the data cannot be used, has classes that the model does not know, or no label in the split.
-        UsageError: an unknown split or protocol; a model folder without data; runs that stand twice or do not agree.
+        UsageError: an unknown split, protocol or score; a model folder without data; runs that stand twice or do not
+            agree.
         DeviceError: the device is not there.
         OutputError: the run's scores cannot be written.
 
@@ -84,6 +88,7 @@ def evaluate_run(
         ensemble=models[1:],
         protocol=settled,
         trained_on=[one.manifest for one in runs if one is not None],
+        further=further,
         device=device,
         seed=seed,
         progress=progress,

@@ -17,6 +17,7 @@ from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, UsageError
 from pixelwise.evaluation.classes import class_order
 from pixelwise.evaluation.classification import score_classes
+from pixelwise.evaluation.further import Further
 from pixelwise.evaluation.instances import score_instances
 from pixelwise.evaluation.localisation import score_boxes
 from pixelwise.evaluation.multilabel import score_sets
@@ -39,6 +40,7 @@ SCORERS: Final[Mapping[TaskName, Callable[[Work], Findings]]] = {
     "sequence": score_strings,
 }
 
+_WITH_FURTHER_SCORES: Final[tuple[TaskName, ...]] = ("segmentation",)
 _BATCH = 64
 _BATCH_BY_PIXEL = 1
 """Pictures of any size, one at a time, so that a signal to stop is honoured after each."""
@@ -53,6 +55,7 @@ def evaluate(
     ensemble: Sequence[Model] = (),
     protocol: Protocol = CENTRE,
     trained_on: Sequence[Manifest] = (),
+    further: Sequence[str] = (),
     device: str = "cpu",
     seed: int = 0,
     progress: Progress = lambda done, total: None,  # noqa: ARG005 - the names say what a caller gets
@@ -69,6 +72,7 @@ def evaluate(
         protocol: which views of an image the networks are shown.
         trained_on: indices of the data that the models were trained with; a note says how many images are among their
             training images.
+        further: names of scores besides the usual ones; see :mod:`pixelwise.evaluation.further`.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
         seed: of the bootstrap intervals.
         progress: called with the number of images done and of all images.
@@ -76,7 +80,8 @@ def evaluate(
 
     Raises:
         DataError: no labelled image in the split; classes that the model does not know; another task.
-        UsageError: an unknown split; models that do not agree; a protocol that the task cannot be tested with.
+        UsageError: an unknown split or score; models that do not agree; a protocol or score that the task does not
+            have.
         ImageError, MaskError: an image or mask that cannot be read, or a mask of another size than its image.
         DeviceError: the device is not there.
 
@@ -88,6 +93,7 @@ def evaluate(
         split=split,
         ensemble=ensemble,
         protocol=protocol,
+        further=further,
         device=device,
         seed=seed,
         progress=progress,
@@ -117,6 +123,7 @@ def begin(
     split: Split | None = None,
     ensemble: Sequence[Model] = (),
     protocol: Protocol = CENTRE,
+    further: Sequence[str] = (),
     device: str = "cpu",
     seed: int = 0,
     progress: Progress = lambda done, total: None,  # noqa: ARG005 - the names say what a caller gets
@@ -134,6 +141,12 @@ def begin(
             expected=f"data for {model.task.name}, which the model was trained for",
             do="Check the data folder, or use another model",
         )
+    if further and manifest.task not in _WITH_FURTHER_SCORES:
+        raise UsageError(
+            f"--scores {','.join(further)} for {manifest.task}",
+            expected=f"no further scores, or a model for {' or '.join(_WITH_FURTHER_SCORES)}",
+            do="Leave --scores out",
+        )
     order = class_order(manifest.classes, model.task.classes)
     chosen, indices = _choose_split(manifest, split)
     labelled = indices[manifest.labelled()[indices]]
@@ -150,6 +163,7 @@ def begin(
         manifest=manifest,
         order=order,
         indices=labelled,
+        further=Further.of(further),
         seed=seed,
         progress=progress,
         should_stop=should_stop,

@@ -40,7 +40,7 @@ class Score:
         name: ``top1``, ``mean_iou``, ...
         value: None where it is undefined.
         n: images that were counted.
-        unit: ``fraction`` (0 to 1).
+        unit: ``fraction`` (0 to 1), or ``px`` or ``mm`` for distances.
         low: lower end of the 95 % interval over images; None where there is none.
         high: upper end.
 
@@ -142,16 +142,28 @@ class Scores:
     def rows(self) -> list[tuple[str, str, str, str]]:
         """Return the overall scores as text: name, value, 95 % interval, number of images."""
         return [
-            (score.name, percent(score.value), _interval_text(score.low, score.high), f"{score.n:,}")
+            (
+                score.name,
+                _text(score.value, score.unit),
+                _interval_text(score.low, score.high, score.unit),
+                f"{score.n:,}",
+            )
             for score in self.scores
         ]
 
     def class_rows(self) -> tuple[list[str], list[list[str]]]:
         """Return the table of classes as text: headers, and a row of cells for each class."""
         metrics = list(self.classes[0].values)
-        unit = TARGET_FORMS[self.task].unit
-        rows = [[one.name, f"{one.n:,}", *(percent(one.values[metric]) for metric in metrics)] for one in self.classes]
-        return ["class", unit, *metrics], rows
+        units = {score.name: score.unit for score in self.scores}  # those of the means over the classes
+        rows = [
+            [
+                one.name,
+                f"{one.n:,}",
+                *(_text(one.values[metric], units.get(f"mean_{metric}", "fraction")) for metric in metrics),
+            ]
+            for one in self.classes
+        ]
+        return ["class", TARGET_FORMS[self.task].unit, *metrics], rows
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain JSON; see the module."""
@@ -258,8 +270,15 @@ def defined(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _interval_text(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{100 * low:.2f} to {100 * high:.2f} %"
+def _text(value: float | None, unit: str) -> str:
+    """Write a fraction as per cent, and a distance with its unit."""
+    return percent(value) if unit == "fraction" or value is None else f"{value:.2f} {unit}"
+
+
+def _interval_text(low: float | None, high: float | None, unit: str) -> str:
+    if low is None or high is None:
+        return ""
+    return f"{100 * low:.2f} to {100 * high:.2f} %" if unit == "fraction" else f"{low:.2f} to {high:.2f} {unit}"
 
 
 def _json_lines(value: object) -> str:

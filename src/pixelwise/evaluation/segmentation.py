@@ -32,6 +32,7 @@ def score_label_maps(work: Work) -> Findings:
     table = label_map_table(work.order)
     confusion = np.zeros((size, size), np.int64)
     rows = np.zeros((3, len(work.indices), size), np.int64)
+    outlines = np.zeros((len(work.indices), 2, len(work.further.outlines), size))
     samples, pixels, unanswered = [], 0, 0
     for place, (index, prediction) in enumerate(work.predictions()):
         assert isinstance(prediction, MaskPrediction)  # the model's task is segmentation
@@ -40,6 +41,7 @@ def score_label_maps(work: Work) -> Findings:
         labelled = int((truth != IGNORE).sum())
         truth = np.where(prediction.label_map == IGNORE, np.uint8(IGNORE), truth)
         one = confusion_matrix(truth, np.minimum(prediction.label_map, size - 1), size, ignore=IGNORE)
+        outlines[place] = work.further.row(truth, np.where(truth == IGNORE, IGNORE, prediction.label_map), size)
         confusion += one
         pixels, unanswered = pixels + labelled, unanswered + labelled - int(one.sum())
         counts = ClassCounts.from_confusion(one)
@@ -49,7 +51,14 @@ def score_label_maps(work: Work) -> Findings:
         raise DataError(
             "All pixels of all masks are ignored", expected="labelled pixels", do="Check how the masks are read"
         )
-    tally = tally_segmentation(ClassCounts(*rows), work.classes, seed=work.seed, should_stop=work.should_stop)
+    tally = tally_segmentation(
+        ClassCounts(*rows),
+        work.classes,
+        seed=work.seed,
+        should_stop=work.should_stop,
+        further=work.further,
+        outlines=outlines,
+    )
     notes: tuple[str, ...] = ()
     if unanswered:
         share = 100 * unanswered / pixels

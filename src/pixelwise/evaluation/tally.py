@@ -9,7 +9,7 @@ The calibration error has no interval: resampling adds noise to every bin and so
 would lie beside the value instead of around it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from pixelwise.evaluation.further import Further
 from pixelwise.evaluation.scores import ClassScores, Score, defined
 from pixelwise.metrics import (
     CalibrationBin,
@@ -27,6 +28,7 @@ from pixelwise.metrics import (
     resampled_interval,
 )
 
+NOTHING_FURTHER = Further()
 TOP_K = 5
 """Top-5 is reported where there are more classes than that."""
 
@@ -110,22 +112,35 @@ def tally_classification(
 
 
 def tally_segmentation(
-    counts: ClassCounts, classes: Sequence[str], *, seed: int, should_stop: Callable[[], None]
+    counts: ClassCounts,
+    classes: Sequence[str],
+    *,
+    seed: int,
+    should_stop: Callable[[], None],
+    further: Further = NOTHING_FURTHER,
+    outlines: Array | None = None,
 ) -> Tally:
-    """Score images that were segmented, from the counts (n, K) of their pixels: mean IoU and Dice, pixel accuracies."""
+    """Score images that were segmented, from the counts (n, K) of their pixels: mean IoU and Dice, pixel accuracies.
+
+    ``further`` scores take the ``outlines`` of the images, (n, 2, outlines, K): see :meth:`Further.row`.
+    """
 
     def measure(sums: Array) -> Measured:
         per_class = _counts(sums, len(classes))
+        asked = further.of_classes(sums[:, 3 * len(classes) :], per_class)
         overall = {
             "mean_iou": mean_defined(per_class.iou()),
             "mean_dice": mean_defined(per_class.f1()),
             "pixel_accuracy": per_class.accuracy(),
             "mean_pixel_accuracy": mean_defined(per_class.recall()),
+            **{f"mean_{name}": mean_defined(values) for name, values in asked.items()},
         }
-        return Measured(overall, _of_classes(per_class, _SEGMENTATION), per_class.truth)
+        columns = _of_classes(per_class, _SEGMENTATION) | asked
+        return Measured(overall, columns, per_class.truth, further.units())
 
     labelled = counts.truth.sum(1) > 0
-    summands = np.concatenate([counts.correct, counts.truth, counts.predicted], axis=1)[labelled]
+    added = np.zeros((len(labelled), 0)) if outlines is None else outlines.reshape(len(labelled), -1)
+    summands = np.concatenate([counts.correct, counts.truth, counts.predicted, added], axis=1)[labelled]
     return tally_sums(
         scipy.sparse.csr_array(summands, dtype=np.float64),
         measure,
@@ -153,12 +168,14 @@ class Measured:
         overall: (b,) by name.
         classes: (b, K) by name.
         truth: (b, K) how often each class is in the truth.
+        units: of overall scores that are no fractions.
 
     """
 
     overall: dict[str, Array]
     classes: dict[str, Array]
     truth: NDArray[Any]
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def stacked(self) -> Array:
         """All scores side by side: (b, overall, then K for each of the classes' scores)."""
@@ -198,7 +215,14 @@ def _tally(measured: Measured, bounds: Array, classes: Sequence[str], images: in
     table = bounds[first:].reshape(len(measured.classes), len(classes), 2)
     return Tally(
         tuple(
-            Score(name, defined(float(values[0])), images, "fraction", defined(low), defined(high))
+            Score(
+                name,
+                defined(float(values[0])),
+                images,
+                measured.units.get(name, "fraction"),
+                defined(low),
+                defined(high),
+            )
             for (name, values), (low, high) in zip(measured.overall.items(), bounds[:first], strict=True)
         ),
         tuple(

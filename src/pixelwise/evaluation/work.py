@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.reading import SampleReader
 from pixelwise.errors import PixelwiseError
+from pixelwise.evaluation.further import Further
 from pixelwise.evaluation.scores import SampleScore
 from pixelwise.evaluation.tally import Tally
 from pixelwise.metrics import CalibrationBin
@@ -67,6 +68,8 @@ class Work:
     """Index in the model's class table of each class of the manifest."""
     indices: NDArray[np.int64]
     """Of the labelled samples."""
+    further: Further
+    """Scores that were asked for besides the usual ones."""
     seed: int
     progress: Progress
     should_stop: ShouldStop

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pixelwise.data.names import show_name
 from pixelwise.reporting.charts import CalibrationChart, calibration_chart
 from pixelwise.reporting.record import entries, form_of, number, section
-from pixelwise.reporting.wording import PERCENT, clip, label, range_text, score_text, share_text
+from pixelwise.reporting.wording import PERCENT, clip, is_fraction, label, range_text, score_text, share_text
 
 MATRIX_LIMIT = 100
 """Most classes that one heat map can show; of more, those with the most mistakes are drawn, the others as one."""
@@ -92,25 +92,32 @@ class ClassTable:
 
 
 def class_table(scores: dict[str, Any] | None, task: str) -> ClassTable | None:
-    """Lay out the per-class scores: counts as they are, fractions as per cent, undefined ones as a dash."""
+    """Lay out the per-class scores: counts as they are, fractions as per cent, undefined ones as a dash.
+
+    A score whose mean over the classes has a unit, such as a distance in px, has the same.
+    """
     found = entries(scores, "classes")
     if not found:
         return None
     keys = list(dict.fromkeys(key for entry in found for key in entry if key not in ("name", "n", "interval")))
     keys = [key for key in keys if any(math.isfinite(number(entry.get(key))) for entry in found)]
+    means = {str(entry.get("name")): str(entry.get("unit") or "") for entry in entries(scores, "scores")}
+    units = {key: means.get(f"mean_{key}", "") for key in keys}
     rows = []
     for entry in found[:CLASS_LIMIT]:
-        cells = [_cell(entry.get("n"), tinted=False), *(_cell(entry.get(key), tinted=True) for key in keys)]
+        cells = [_cell(entry.get("n"), tinted=False), *(_cell(entry.get(key), units[key], tinted=True) for key in keys)]
         rows.append((clip(show_name(str(entry.get("name", ""))), 80), tuple(cells)))
     return ClassTable(
         (form_of(task).unit.capitalize(), *(label(key) for key in keys)), tuple(rows), len(found) - len(rows)
     )
 
 
-def _cell(value: object, *, tinted: bool) -> Cell:
+def _cell(value: object, unit: str = "", *, tinted: bool) -> Cell:
     amount = number(value)
     if math.isnan(amount):
         return Cell("–", "", None)
+    if not is_fraction(unit):
+        return Cell(score_text(amount, unit), repr(value), None)
     if isinstance(value, int) and not (tinted and value in (0, 1)):
         return Cell(f"{value:,}", repr(value), None)
     return Cell(f"{100 * amount:.1f}{PERCENT}", repr(value), round(100 * min(max(amount, 0), 1), 1) if tinted else None)

@@ -14,6 +14,8 @@ _LABELS = {
     "accuracy": "Accuracy",
     "ap": "Average precision",
     "auc": "AUC",
+    "average_surface_distance": "Average surface distance",
+    "boundary_f": "Boundary F",
     "box_iou": "IoU of the boxes",
     "character_accuracy": "Characters right",
     "character_error_rate": "Character errors",
@@ -27,6 +29,8 @@ _LABELS = {
     "exact_string_greedy": "Whole strings right, read greedily",
     "f1": "F1",
     "gpu": "GPU",
+    "hausdorff": "Hausdorff distance",
+    "hausdorff_95": "Hausdorff distance, 95th percentile",
     "high": "Raw value that becomes 1",
     "iou": "IoU",
     "low": "Raw value that becomes 0",
@@ -34,7 +38,11 @@ _LABELS = {
     "lr": "Learning rate",
     "macro_f1": "Macro F1",
     "map": "Mean average precision",
+    "mean_average_surface_distance": "Average surface distance, mean",
+    "mean_boundary_f": "Boundary F, mean",
     "mean_dice": "Mean Dice",
+    "mean_hausdorff": "Hausdorff distance, mean",
+    "mean_hausdorff_95": "Hausdorff distance, 95th percentile, mean",
     "mean_iou": "Mean IoU",
     "pixelwise": "pixelwise",
     "std": "Standard deviation",
@@ -67,11 +75,16 @@ def score_text(value: float | None, unit: str, n: int | None = None) -> str:
     if value is None or math.isnan(value):
         return "undefined"
     decimals = 2 if n is not None and n >= 1000 else 1
-    if unit in _FRACTION_UNITS:
+    if is_fraction(unit):
         return f"{100 * value:.{decimals}f}{PERCENT}"
     if unit in ("%", "percent"):
         return f"{value:.{decimals}f}{PERCENT}"
     return f"{value:.4g} {clip(unit, 20)}"
+
+
+def is_fraction(unit: str) -> bool:
+    """Whether scores of this unit lie between 0 and 1 and are shown as per cent."""
+    return unit in _FRACTION_UNITS
 
 
 def range_text(low: float, high: float, unit: str, n: int | None = None) -> str:
