@@ -86,6 +86,10 @@ MEMBERS = {
         "convnext_tiny", 8, 64, 0.05, {"depths": (1, 1, 2, 1), "widths": (16, 32, 48, 64), "stochastic_depth": 0.2}
     ),
     "fcn": Shrunk("fcn8s", 2, 32, 0.05, {"backbone": "resnet20_cifar", "dropout": 0.0}),
+    **{
+        name: Shrunk(name, 2, 24, 0.05, {"early_depth": 1, "context": ("dilated2", "asymmetric5"), "repeats": 1})
+        for name in ("enet", "enet_davidtvs", "enet_davidtvs_2018")
+    },
     "unet": Shrunk("unet16", 2, 32, 0.05),
     "unet3d": Shrunk("unet3d16", 2, 16, 0.05, {"widths": (8, 16, 32)}),
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 from pixelwise.errors import SpecError, UsageError, suggest
 from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES, CLASSIFICATION_FAMILIES
-from pixelwise.networks.segmentation import fcn, unet, unet3d
+from pixelwise.networks.segmentation import enet, fcn, unet, unet3d
 from pixelwise.networks.sequence import window_crf
 from pixelwise.specs import Network, Spec
 from pixelwise.storage.paths import as_path
@@ -23,13 +23,22 @@ from pixelwise.weights import load_weights
 _LOG = logging.getLogger(__name__)
 
 _SPECS: dict[str, Spec] = {
-    row.name: row for row in (*CLASSIFICATION, *fcn.SPECS, *unet.SPECS, *unet3d.SPECS, *window_crf.SPECS)
+    row.name: row
+    for row in (
+        *CLASSIFICATION,
+        *fcn.SPECS,
+        *unet.SPECS,
+        *enet.SPECS,
+        *unet3d.SPECS,
+        *window_crf.SPECS,
+    )
 }
 
 _KINDS: tuple[type[Spec], ...] = (
     *CLASSIFICATION_FAMILIES,
     fcn.FCNSpec,
     unet.UNetSpec,
+    enet.ENetSpec,
     unet3d.UNet3DSpec,
     window_crf.WindowCRFSpec,
 )
@@ -38,7 +47,7 @@ _FAMILIES: dict[str, type[Spec]] = {kind.family: kind for kind in _KINDS}
 BACKBONE = "backbone"
 """The column of networks that stand on a classification network."""
 
-ALIASES: dict[str, str] = {**CLASSIFICATION_ALIASES, **fcn.ALIASES, "unet_small": "unet16"}
+ALIASES: dict[str, str] = {**CLASSIFICATION_ALIASES, **fcn.ALIASES, **enet.ALIASES, "unet_small": "unet16"}
 """Other names for the same rows; not listed by :func:`names`."""
 
 

@@ -12,11 +12,11 @@ from pixelwise import analysis, catalogue
 from pixelwise.errors import SpecError
 from pixelwise.networks.classification.enet import ENetClassifierSpec
 from pixelwise.networks.classification.enet_blocks import (
+    AUTHORS,
     Bottleneck,
     DownsamplingBottleneck,
     InitialBlock,
     Middle,
-    middle_convolution,
 )
 
 CONTEXT: tuple[Middle, ...] = (
@@ -158,7 +158,7 @@ def test_bottlenecks_that_keep_the_size(kind: Middle) -> None:
 
 @pytest.mark.parametrize(("kind", "height", "width"), [("regular", 3, 3), ("asymmetric5", 5, 5), ("dilated8", 17, 17)])
 def test_how_far_a_middle_convolution_sees(kind: Middle, height: int, width: int) -> None:
-    layer = middle_convolution(kind, 4)
+    layer = AUTHORS.middle(kind, 4).get_submodule("conv")
     for parameter in layer.parameters():
         nn.init.ones_(parameter)
     x = torch.zeros(1, 4, 41, 41, requires_grad=True)

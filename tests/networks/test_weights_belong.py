@@ -45,6 +45,7 @@ def test_where_no_column_can_be_set_the_message_says_so() -> None:
 
 REFERENCES = {
     "alexnet": "alexnet", "bn_inception": "bn_inception_p128", "convnext": "convnext_tiny", "densenet": "densenet121",
+    "enet": "enet_davidtvs_2018",
     "googlenet": "googlenet", "inception_resnet": "inception_resnet_v2", "inception_v3": "inception_v3",
     "inception_v4": "inception_v4", "nin": "nin_cifar", "preact_resnet": "resnetv2_50", "resnet": "resnet50",
     "vgg": "vgg11", "wide_resnet": "wide_resnet50_2",
@@ -163,6 +164,7 @@ CHANGED: tuple[tuple[str, dict[str, object], dict[str, object]], ...] = (
     ("vgg11", {"dropout": 0.1, "initialisation": "normal"}, {"widths": (4, 4, 8, 8, 8), "hidden": (16, 16)}),
     ("nin_cifar", {"dropouts": (0.1, 0.1), "stds": (0.1,) * 3, "class_std": 0.3, "head_dropout": 0.2}, {}),
     ("googlenet", {"dropout": 0.1, "auxiliary": True, "auxiliary_pool": "strided"}, {"width": 0.25}),
+    ("enet", {"decoder_dropout": 0.2}, {"early_depth": 1, "repeats": 1}),
     ("densenet40_k12_cifar", {"dropout": 0.3, "memory_efficient": True}, {}),
     ("convnext_tiny", {"stochastic_depth": 0.5, "layer_scale": 0.1}, {"depths": (1, 1), "widths": (8, 16)}),
     ("preresnet50", {"gate_bias": -1.0}, {"depths": (1, 1), "widths": (4, 8), "shortcut": "exclusive_gate"}),

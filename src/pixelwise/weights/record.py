@@ -17,9 +17,9 @@ _WEIGHTS, _RECORD, _MODEL = "weights.safetensors", "model.json", "model"
 
 TRAINING_COLUMNS: Final = frozenset(
     {
-        "auxiliary", "auxiliary_pool", "class_std", "dropout", "dropout_place", "dropouts", "gate_bias", "head_dropout",
-        "hidden_bias", "initialisation", "layer_scale", "memory_efficient", "shortcut_dropout", "stds",
-        "stochastic_depth",
+        "auxiliary", "auxiliary_pool", "class_std", "decoder_dropout", "dropout", "dropout_place", "dropouts",
+        "gate_bias", "head_dropout", "hidden_bias", "initialisation", "layer_scale", "memory_efficient",
+        "shortcut_dropout", "stds", "stochastic_depth",
     }
 )  # fmt: skip
 """Columns of specs that say how a network begins or trains; where the shapes agree they change no answer."""

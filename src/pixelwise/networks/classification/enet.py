@@ -45,66 +45,20 @@ from typing import ClassVar, Final
 
 from torch import nn
 
-from pixelwise.errors import SpecError
 from pixelwise.layers.averaging import AveragingNetwork
 from pixelwise.layers.initialisation import normal_
-from pixelwise.networks.classification.enet_blocks import (
-    NARROWING,
-    Bottleneck,
-    DownsamplingBottleneck,
-    InitialBlock,
-    Middle,
-)
-from pixelwise.specs import Facts, NetworkKind, Paper, Spec, Stage
-
-PAPER = Paper(
-    title="ENet: A deep neural network architecture for real-time semantic segmentation",
-    authors="A. Paszke, A. Chaurasia, S. Kim, E. Culurciello",
-    year=2016,
-    venue="arXiv",
-    link="arXiv:1606.02147",
-)
+from pixelwise.networks.classification.enet_encoder import PAPER, ENetEncoderSpec, add_encoder
+from pixelwise.specs import Facts, NetworkKind
 
 HEAD_DEVIATION: Final = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
-class ENetClassifierSpec(Spec):
+class ENetClassifierSpec(ENetEncoderSpec):
     """The encoder of table 1, the mean over its maps, and a full connection."""
 
     family: ClassVar[str] = "enet_classifier"
     task: ClassVar[NetworkKind] = "classification"
-
-    widths: tuple[int, int, int] = (16, 64, 128)
-    """Maps after the initial block, and of the bottlenecks before and after the second down-sampling."""
-    early_depth: int = 4
-    """Regular bottlenecks after the first down-sampling."""
-    context: tuple[Middle, ...] = (
-        *("regular", "dilated2", "asymmetric5", "dilated4"),
-        *("regular", "dilated8", "asymmetric5", "dilated16"),
-    )
-    """Middle convolutions of the bottlenecks after the second down-sampling."""
-    repeats: int = 2
-    """How often these follow one another."""
-    dropout: tuple[float, float] = (0.01, 0.1)
-    """Rates of spatial dropout before and after the second down-sampling."""
-
-    def __post_init__(self) -> None:
-        initial, early, late = self.widths
-        counts = (initial, self.early_depth, len(self.context), self.repeats)
-        if min(counts) < 1 or not initial <= early <= late or early % NARROWING or late % NARROWING:
-            raise SpecError(
-                f"{self.name}: widths={self.widths}, early_depth={self.early_depth}, context of {len(self.context)}, "
-                f"repeats={self.repeats}",
-                expected=f"widths that never shrink, the last two multiples of {NARROWING}; all others positive",
-                do="Correct them",
-            )
-        if not all(0 <= rate < 1 for rate in self.dropout):
-            raise SpecError(
-                f"{self.name}: dropout={self.dropout}",
-                expected="rates from 0 up to but not including 1",
-                do="Correct them",
-            )
 
     def build(self, in_channels: int, num_classes: int) -> "ENetClassifier":
         """Make the network.
@@ -113,12 +67,7 @@ class ENetClassifierSpec(Spec):
             SpecError: so many channels that pooling alone fills the initial block.
 
         """
-        if in_channels >= self.widths[0]:
-            raise SpecError(
-                f"{self.name}: in_channels={in_channels}",
-                expected=f"fewer than the initial block's {self.widths[0]} maps, which pooling alone would fill",
-                do="Widen it (widths), or choose another network",
-            )
+        self.check_channels(in_channels)
         return ENetClassifier(self, in_channels, num_classes)
 
 
@@ -133,22 +82,10 @@ class ENetClassifier(AveragingNetwork):
 
     def __init__(self, spec: ENetClassifierSpec, in_channels: int, num_classes: int) -> None:
         super().__init__(spec, in_channels, num_classes)
-        (initial, early, late), (early_rate, late_rate) = spec.widths, spec.dropout
-        self.initial = InitialBlock(in_channels, initial)
-        self.bottleneck1_0 = DownsamplingBottleneck(initial, early, early_rate)
-        self.bottleneck1 = nn.Sequential(*(Bottleneck(early, "regular", early_rate) for _ in range(spec.early_depth)))
-        self.bottleneck2_0 = DownsamplingBottleneck(early, late, late_rate)
-        for number in range(2, 2 + spec.repeats):
-            blocks = (Bottleneck(late, middle, late_rate) for middle in spec.context)
-            self.add_module(f"bottleneck{number}", nn.Sequential(*blocks))
+        self.stages = add_encoder(self, spec)
         self.gap = nn.AdaptiveAvgPool2d(1)
-        self.fc = nn.Linear(late, num_classes)
+        self.fc = nn.Linear(spec.widths[-1], num_classes)
         normal_(self.fc, std=HEAD_DEVIATION)
-        self.stages = (
-            Stage(channels=initial, stride=2, module="initial"),
-            Stage(channels=early, stride=4, module="bottleneck1"),
-            Stage(channels=late, stride=8, module=f"bottleneck{1 + spec.repeats}"),
-        )
 
 
 SPECS: tuple[ENetClassifierSpec, ...] = (
