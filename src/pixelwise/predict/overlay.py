@@ -82,16 +82,26 @@ def with_legend(overlay: NDArray[np.uint8], label_map: NDArray[np.uint8], classe
 
     See :func:`with_captions`.
     """
-    counts = np.bincount(label_map.ravel(), minlength=256)
-    colours = class_colours(classes)
+    return with_captions(overlay, legend_of(np.bincount(label_map.ravel(), minlength=256).tolist(), classes))
+
+
+def legend_of(counts: Sequence[int], classes: Sequence[str]) -> list[Caption]:
+    """Return the captions of each class that occurs, with its share, from the pixels of each label.
+
+    Args:
+        counts: of the labels 0, 1, ...; the classes, and whatever comes after them; the 256th is that of no class.
+        classes: names, in the order of the labels.
+
+    """
+    colours, total = class_colours(classes), sum(counts)
     entries: list[Caption] = [
-        (f"{name}  {_percent(counts[index] / label_map.size)}", _rgb(colours[index]))
+        (f"{name}  {_percent(counts[index] / total)}", _rgb(colours[index]))
         for index, name in enumerate(classes)
         if counts[index]
     ]
-    if counts[IGNORE]:
-        entries.append((f"no class  {_percent(counts[IGNORE] / label_map.size)}", IGNORED))
-    return with_captions(overlay, entries)
+    if len(counts) > IGNORE and counts[IGNORE]:
+        entries.append((f"no class  {_percent(counts[IGNORE] / total)}", IGNORED))
+    return entries
 
 
 def with_captions(overlay: NDArray[np.uint8], entries: Sequence[Caption]) -> NDArray[np.uint8]:

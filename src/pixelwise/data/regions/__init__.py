@@ -2,6 +2,16 @@
 
 from pixelwise.data.regions.base import Region, RegionSink, RegionSource, Span
 from pixelwise.data.regions.missing import Missing
-from pixelwise.data.regions.opening import LARGE_PIXELS, is_large, open_source
+from pixelwise.data.regions.opening import LARGE_PIXELS, is_array, is_large, open_source
 
-__all__ = ["LARGE_PIXELS", "Missing", "Region", "RegionSink", "RegionSource", "Span", "is_large", "open_source"]
+__all__ = [
+    "LARGE_PIXELS",
+    "Missing",
+    "Region",
+    "RegionSink",
+    "RegionSource",
+    "Span",
+    "is_array",
+    "is_large",
+    "open_source",
+]

@@ -11,9 +11,8 @@ RegionFormat = Literal["tiff", "zarr"]
 SUFFIXES: Final[Mapping[RegionFormat, str]] = {"tiff": ".tif", "zarr": ".zarr"}
 """What files of each format are called."""
 
-_LARGEST_BLOCK_PX = 512
-_SMALLEST_BLOCK_PX = 128
-_USUAL_BLOCK_PX = 256
+_BLOCK_PX = 512
+_DEEP_BLOCK_PX = (16, 128, 128)
 _TIFF_STEP_PX = 16
 
 
@@ -41,23 +40,12 @@ def open_sink(path: Path, fmt: RegionFormat, form: Form, written: Mapping[Place,
     return BlockSink(path, store, written)
 
 
-def block_sides(tile: tuple[int, ...], size: tuple[int, ...], fmt: RegionFormat) -> tuple[int, ...]:
-    """Return sides of blocks for an output that is written in tiles of ``tile`` over ``size``.
+def block_sides(size: tuple[int, ...], fmt: RegionFormat) -> tuple[int, ...]:
+    """Return sides of blocks for an output of ``size``: multiples of 16 pixels, as TIFF demands; no larger than it is.
 
-    Where a tile's side has a divisor of 128 to 512 pixels (a multiple of 16, as TIFF demands), blocks do not straddle
-    tiles, so that none waits for pixels.
+    512 x 512 pixels of a picture or of a plane of a TIFF; 16 x 128 x 128 of a volume in a Zarr.
     """
-    sides = [_block_side(side, length) for side, length in zip(tile[-2:], size[-2:], strict=True)]
-    if len(size) == 3:
-        sides.insert(0, 1 if fmt == "tiff" else min(tile[0], size[0]))
-    return tuple(sides)
-
-
-def _block_side(tile: int, length: int) -> int:
-    whole = -(-length // _TIFF_STEP_PX) * _TIFF_STEP_PX
-    if tile < _SMALLEST_BLOCK_PX and tile % _TIFF_STEP_PX == 0:
-        return min(tile, whole)
-    for side in range(_LARGEST_BLOCK_PX, _SMALLEST_BLOCK_PX - 1, -_TIFF_STEP_PX):
-        if tile % side == 0:
-            return min(side, whole)
-    return min(_USUAL_BLOCK_PX, whole)
+    flat = (_BLOCK_PX, _BLOCK_PX)
+    wanted = flat if len(size) == 2 else (1, *flat) if fmt == "tiff" else _DEEP_BLOCK_PX
+    whole = [-(-side // _TIFF_STEP_PX) * _TIFF_STEP_PX for side in size]
+    return tuple(min(side, least) for side, least in zip(wanted, whole, strict=True))

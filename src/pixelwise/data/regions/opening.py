@@ -67,12 +67,17 @@ def open_source(
     return WholePicture(path, dimensions, stored=stored)
 
 
+def is_array(path: Path) -> bool:
+    """Tell whether a path names what is read by region only: a Zarr, ``.npy``, ``.raw`` or ``.dat``."""
+    return path.suffix.lower() in ARRAY_SUFFIXES or (path.is_dir() and is_zarr(path))
+
+
 def is_large(path: Path) -> bool:
     """Tell whether a path names what is read by region only, or a picture of more than :data:`LARGE_PIXELS`.
 
     What cannot be opened is not large: whoever reads it says why.
     """
-    if path.suffix.lower() in ARRAY_SUFFIXES or (path.is_dir() and is_zarr(path)):
+    if is_array(path):
         return True
     try:
         if not path.is_file():

@@ -115,10 +115,11 @@ class BlockSink(RegionSink):
             elif path.exists():  # stopped between its last block and its report
                 self.is_complete = True
             elif not store.go_on(self.written):
+                store.close()
                 raise RunError(
                     f"{show_path(str(store.path))} is not as it was left: it lacks blocks that were written",
                     expected="the unfinished output of a prediction that was stopped",
-                    do="Begin anew with --overwrite",
+                    do="Begin anew",
                 )
         except OSError as error:
             raise output_error(path, error) from error
