@@ -26,6 +26,8 @@ class Shrunk:
     rate: float
     """For SGD with momentum."""
     columns: dict[str, Any] = field(default_factory=dict)
+    grain: int = 1
+    """Side of the squares of pixels of one class; networks whose logits are interpolated learn no finer ones."""
 
     @property
     def spec(self) -> Spec:
@@ -90,6 +92,8 @@ MEMBERS = {
         name: Shrunk(name, 2, 24, 0.05, {"early_depth": 1, "context": ("dilated2", "asymmetric5"), "repeats": 1})
         for name in ("enet", "enet_davidtvs", "enet_davidtvs_2018")
     },
+    "fcn_resnet": Shrunk("fcn_resnet50", 2, 16, 0.05, {"backbone": "resnet20_cifar", "auxiliary": True}, 8),
+    "deeplabv3": Shrunk("tv_deeplabv3_resnet50", 2, 16, 0.05, {"backbone": "resnet20_cifar", "dropout": 0.0}, 8),
     "unet": Shrunk("unet16", 2, 32, 0.05),
     "unet3d": Shrunk("unet3d16", 2, 16, 0.05, {"widths": (8, 16, 32)}),
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 from pixelwise.errors import SpecError, UsageError, suggest
 from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES, CLASSIFICATION_FAMILIES
-from pixelwise.networks.segmentation import enet, fcn, unet, unet3d
+from pixelwise.networks.segmentation import deeplabv3, enet, fcn, fcn_resnet, unet, unet3d
 from pixelwise.networks.sequence import window_crf
 from pixelwise.specs import Network, Spec
 from pixelwise.storage.paths import as_path
@@ -27,9 +27,11 @@ _SPECS: dict[str, Spec] = {
     for row in (
         *CLASSIFICATION,
         *fcn.SPECS,
+        *fcn_resnet.SPECS,
         *unet.SPECS,
         *enet.SPECS,
         *unet3d.SPECS,
+        *deeplabv3.SPECS,
         *window_crf.SPECS,
     )
 }
@@ -37,9 +39,11 @@ _SPECS: dict[str, Spec] = {
 _KINDS: tuple[type[Spec], ...] = (
     *CLASSIFICATION_FAMILIES,
     fcn.FCNSpec,
+    fcn_resnet.FCNResNetSpec,
     unet.UNetSpec,
     enet.ENetSpec,
     unet3d.UNet3DSpec,
+    deeplabv3.DeepLabV3Spec,
     window_crf.WindowCRFSpec,
 )
 _FAMILIES: dict[str, type[Spec]] = {kind.family: kind for kind in _KINDS}
@@ -47,7 +51,13 @@ _FAMILIES: dict[str, type[Spec]] = {kind.family: kind for kind in _KINDS}
 BACKBONE = "backbone"
 """The column of networks that stand on a classification network."""
 
-ALIASES: dict[str, str] = {**CLASSIFICATION_ALIASES, **fcn.ALIASES, **enet.ALIASES, "unet_small": "unet16"}
+ALIASES: dict[str, str] = {
+    **CLASSIFICATION_ALIASES,
+    **fcn.ALIASES,
+    **enet.ALIASES,
+    **deeplabv3.ALIASES,
+    "unet_small": "unet16",
+}
 """Other names for the same rows; not listed by :func:`names`."""
 
 

@@ -22,7 +22,8 @@ def batch(key: str, classes: int) -> tuple[Network, torch.Tensor, torch.Tensor]:
     if network.spec.task == "classification":
         return network, x, torch.randint(classes, (member.images,))
     pool = F.avg_pool2d if x.ndim == 4 else F.avg_pool3d
-    return network, x, (pool(x, 3, 1, 1)[:, 0] > 0).long()
+    means = pool(x, 3, 1, 1) if member.grain == 1 else F.interpolate(pool(x, member.grain), scale_factor=member.grain)
+    return network, x, (means[:, 0] > 0).long()
 
 
 def losses(network: Network, x: torch.Tensor, y: torch.Tensor) -> list[torch.Tensor]:

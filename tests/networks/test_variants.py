@@ -21,6 +21,7 @@ VARIANTS = {
     "inception_resnet_v2",
     *("unet_keras16", "unet_keras32", "unet_keras16_nobn", "unet_zhixuhao"),
     *("unet_milesial", "unet_milesial_bilinear", "unet16", "unet3d16", "fcn_inception_v3"),
+    *("fcn_resnet50", "fcn_resnet101", "tv_deeplabv3_resnet50", "tv_deeplabv3_resnet101"),
 }
 
 

@@ -104,3 +104,26 @@ def backbone_row(name: str, owner: str) -> Spec:
         expected="the name of one",
         do=suggest(name, BACKBONES) or "`pixelwise nets` lists them",
     )
+
+
+def dilated_row(name: str, owner: str, output_stride: int, multi_grid: tuple[int, ...] = ()) -> Spec:
+    """Return the row of a residual network whose last stages are dilated instead of strided.
+
+    Args:
+        name: of a row of family resnet.
+        owner: the network that is to stand on it, for messages.
+        output_stride: pixels from one value of the last maps to the next, 8 or 16; 32 where nothing is dilated.
+        multi_grid: factors on the last stage's rate, block by block.
+
+    Raises:
+        SpecError: no such row, or rates that it cannot have.
+
+    """
+    row = backbone_row(name, owner)
+    if row.family != resnet.ResNetSpec.family:
+        raise SpecError(
+            f"{owner}: backbone={name} has no dilated form",
+            expected="a row of family resnet",
+            do="Choose another, such as resnet50; fcn32s stands on every backbone",
+        )
+    return row.replace(output_stride=output_stride, multi_grid=multi_grid)

@@ -19,17 +19,19 @@ RULES: Final = (
     (r"^bn1\.", "conv1.norm."),
 )
 
+TORCHVISION_RULES: Final = (
+    *RULES,
+    (r"^layer1\.", "conv2_x."),
+    (r"^layer2\.", "conv3_x."),
+    (r"^layer3\.", "conv4_x."),
+    (r"^layer4\.", "conv5_x."),
+)
+
 LAYOUTS: Final = (
     Layout(
         pretraining=TORCHVISION,
         marker=r"^(module\.)?layer1\.0\.conv1\.weight$",
-        rules=(
-            *RULES,
-            (r"^layer1\.", "conv2_x."),
-            (r"^layer2\.", "conv3_x."),
-            (r"^layer3\.", "conv4_x."),
-            (r"^layer4\.", "conv5_x."),
-        ),
+        rules=TORCHVISION_RULES,
         needs={"stride_in": "3x3", "output_stride": 32},
     ),
     Layout(
