@@ -87,8 +87,8 @@ def parse_classes(text: str | None) -> tuple[str, ...] | None:
 
 
 def parse_names(text: str | None) -> tuple[str, ...]:
-    """Read ``head,input``; None is no name."""
-    return () if text is None else tuple(name.strip() for name in text.split(","))
+    """Read ``head,input``; None and an empty text are no name."""
+    return tuple(name.strip() for name in text.split(",")) if text else ()
 
 
 def parse_ignore(value: int) -> int | None:

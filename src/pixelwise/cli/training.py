@@ -58,6 +58,17 @@ def train(
             help="Factors in the loss: one number for each class (1,2.5), or balanced (no masks): rare count more."
         ),
     ] = None,
+    separate: Annotated[
+        Literal["border", "weights", "none"] | None,
+        typer.Option(help="Instances: keep touching objects apart by their rims, by the U-Net's weights, or not."),
+    ] = None,
+    post: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEPS",
+            help="Steps after the network, stored with the model (see docs/reference/post-processing.md).",
+        ),
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Start from these weights: .safetensors, .pth, or a run.")
     ] = None,
@@ -105,7 +116,11 @@ def train(
         task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind, ignore=parse_ignore(ignore),
         group_by=group_by, fractions=parse_fractions(split),
     )  # fmt: skip
-    shorthands = [f"{key}={value}" for key, value in (("loss", loss), ("freeze", freeze)) if value is not None]
+    shorthands = [
+        f"{key}={value}"
+        for key, value in (("loss", loss), ("freeze", freeze), ("separate", separate), ("post", post))
+        if value is not None
+    ]
     run = start(
         data,
         net,

@@ -4,7 +4,7 @@ A new task is one :class:`Reading`, and one line in :data:`READINGS`.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from pixelwise.data.boxes import in_picture
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.task_names import TaskName
+from pixelwise.data.volumes.resample import resize_volume
+from pixelwise.data.volumes.volume import Geometry
 from pixelwise.metrics import predicted_classes
 from pixelwise.predict.box_prediction import BoxPrediction
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction

@@ -5,33 +5,36 @@
     OUT/predictions.csv | .jsonl      label or labels, the probability of every class, and the box where there is one
     OUT/areas.csv | .jsonl            segmentation: area and share of every class
     OUT/masks/NAME.png                segmentation: indexed PNG, in the size of the picture as it is shown
+    OUT/counts.csv | .jsonl           instances: number and mean area of the objects of every class
+    OUT/objects.csv | .jsonl          instances: one row for each object
+    OUT/labels/NAME.tif               instances: 16 bits, 0 or the number of an object
     OUT/overlays/NAME.png             if wanted: the picture with its classes or its box drawn over it, and a legend
-    OUT/probabilities/NAME.tif        segmentation, if wanted: float32, one channel per class, 0..1
+    OUT/probabilities/NAME.tif        by pixel, if wanted: float32, one channel per class, 0..1
+    OUT/geojson/NAME.geojson          if wanted: outlines of objects, or of the pieces of each class
+    OUT/coco.json                     if wanted: the same of all pictures
 
 NAME mirrors the folders of the input. Every file is written as a whole or not at all; nothing that was there before is
 replaced unless that was asked for. A picture that cannot be predicted is left out and reported; a full disk stops.
 """
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from pixelwise.data.names import show_path
-from pixelwise.data.writing import write_png, write_tiff
 from pixelwise.errors import PixelwiseError, UsageError, suggest
 from pixelwise.predict.answers import prediction_type
 from pixelwise.predict.inputs import InputItem, find_inputs
-from pixelwise.predict.prediction import Prediction
 from pixelwise.predict.predictor import Predictor
-from pixelwise.predict.table import TABLE_FORMATS, TableFormat, open_table
-from pixelwise.storage.atomic import check_writable, make_folder
-
-_FOLDERS = {"masks": ".png", "overlays": ".png", "probabilities": ".tif"}
+from pixelwise.predict.results import FOLDERS, Results, check_extras
+from pixelwise.predict.table import TABLE_FORMATS, TableFormat
+from pixelwise.storage.atomic import check_writable
 
 SOME_FAILED = 3
 """Exit code of a prediction that went past pictures it could not use."""
@@ -91,6 +94,8 @@ def predict_files(
     fmt: TableFormat = "csv",
     overlays: bool = False,
     probabilities: bool = False,
+    write: Collection[str] = (),
+    pixel_size_um: float | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -104,45 +109,48 @@ def predict_files(
         fmt: of the table.
         overlays: also write overlays, for tasks whose answers have a place in the picture.
         probabilities: also write the probabilities of a segmentation; of other tasks the table always holds them.
+        write: further results, of "overlays", "probabilities", "geojson" and "coco".
+        pixel_size_um: side of a pixel in micrometres; areas of objects are then also given in square micrometres.
         overwrite: replace files of an earlier prediction.
         progress: called with the number of pictures done and their total.
         should_stop: asked between pictures; what is done by then is written, table included.
 
     Raises:
-        UsageError: no input, an unknown format, or result files that are there already: found before any work is done.
+        UsageError: no input, an unknown format or result, a result that the task does not have, or files of results
+            that are there already: found before any work is done.
         OutputError: a result cannot be written; whole results of earlier pictures stay.
 
     """
     started = time.monotonic()
-    kind, classes = prediction_type(predictor.model.task.name), predictor.classes
+    task, classes = predictor.model.task.name, predictor.classes
+    kind = prediction_type(task)
     if fmt not in TABLE_FORMATS:
         raise UsageError(f"--format {fmt}", expected=" or ".join(TABLE_FORMATS), do=suggest(fmt, TABLE_FORMATS))
-    if overlays and not kind.is_drawn:
+    named = {"overlays": overlays, "probabilities": probabilities}
+    extras = check_extras([*write, *(name for name, is_wanted in named.items() if is_wanted)], task, kind)
+    if pixel_size_um is not None and not 0 < pixel_size_um < math.inf:
         raise UsageError(
-            f"--overlays with a {predictor.model.task.name} model", do="Leave it out: classes have no place to be drawn"
+            f"--pixel-size {pixel_size_um:g}", expected="a positive number of micrometres", do="Correct it"
         )
-    wanted = {"masks": kind.has_mask, "overlays": overlays, "probabilities": kind.has_mask and probabilities}
-    written = [folder for folder, is_wanted in wanted.items() if is_wanted]
-    found = find_inputs(inputs, exclude=[out / name for name in _FOLDERS])
-    table = out / f"{kind.table}.{fmt}"
+    results = Results(out=out, kind=kind, classes=classes, fmt=fmt, extras=extras, pixel_size_um=pixel_size_um)
+    found = find_inputs(inputs, exclude=[out / name for name in FOLDERS])
     if not overwrite:
-        _check_targets([table, *_targets(out, written, found.items)])
+        _check_targets(list(results.targets(found.items)))
     check_writable(out)
 
     failures, notes, totals = list(found.faults), Counter[str](), dict.fromkeys(classes, 0)
     done = 0
-    with open_table(table, kind, classes, fmt) as add:
+    with results.open() as add:
         queue: list[_Seen] = []
         outcomes = predictor.attempt_many(
-            _until(found.items, should_stop, queue, keep=overlays), probabilities=probabilities
+            _until(found.items, should_stop, queue, keep="overlays" in extras), probabilities="probabilities" in extras
         )
         for outcome in outcomes:
             seen = queue.pop(0)
             if isinstance(outcome, PixelwiseError):
                 failures.append((seen.name, str(outcome)))
             else:
-                mask = _write(out, seen, outcome, written)
-                add(seen.item, mask, outcome)
+                add(seen.item, seen.image, outcome)
                 notes.update(outcome.notes)
                 for name, count in outcome.counts().items():
                     totals[name] += count
@@ -151,7 +159,7 @@ def predict_files(
                 progress(done, len(found.items))
     return PredictSummary(
         out=out,
-        table=table,
+        table=results.table,
         predicted=done - (len(failures) - len(found.faults)),
         failures=tuple(failures),
         notes=dict(notes),
@@ -172,16 +180,6 @@ def _until(
         yield queue[-1]
 
 
-def _targets(out: Path, written: Sequence[str], items: Sequence[InputItem]) -> Iterator[Path]:
-    for item in items:
-        for folder in written:
-            yield _target(out, folder, item.target)
-
-
-def _target(out: Path, folder: str, target: PurePosixPath) -> Path:
-    return out / folder / target.parent / f"{target.name}{_FOLDERS[folder]}"
-
-
 def _check_targets(targets: Sequence[Path]) -> None:
     """Refuse to replace what is there.
 
@@ -197,18 +195,3 @@ def _check_targets(targets: Sequence[Path]) -> None:
             expected="a folder without results",
             do="Choose another --out, or allow it with --overwrite",
         )
-
-
-def _write(out: Path, seen: _Seen, prediction: Prediction, written: Sequence[str]) -> str:
-    """Write a prediction's pictures; return the mask's path relative to ``out``, "" without one."""
-    places = {folder: _target(out, folder, seen.item.target) for folder in written}
-    for place in places.values():
-        make_folder(place.parent)
-    if "overlays" in places and seen.image is not None:
-        write_png(places["overlays"], prediction.overlay(seen.image, legend=True))
-    if "probabilities" in places and prediction.probabilities is not None:
-        write_tiff(places["probabilities"], prediction.probabilities.transpose(1, 2, 0))
-    if "masks" not in places:
-        return ""
-    prediction.save(places["masks"])
-    return places["masks"].relative_to(out).as_posix()

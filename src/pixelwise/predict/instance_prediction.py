@@ -63,6 +63,11 @@ class InstancePrediction(Prediction):
         """The number of objects of each class but the background."""
         return {name: len(areas) for name, areas in self._areas().items()}
 
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of the picture."""
+        return self.labels.shape[0], self.labels.shape[1]
+
     @cached_property
     def shapes(self) -> tuple[Shape, ...]:
         """Every object with its outline; one whose pixels touch only at corners has several outer rings."""

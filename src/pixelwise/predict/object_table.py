@@ -4,12 +4,21 @@ Places are those of :mod:`pixelwise.predict.outlines`: the centroid of one pixel
 j + 1/2, and its box runs from j to j + 1.
 """
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
+
+from pixelwise.data.names import show_path
+from pixelwise.predict.inputs import WHOLE, InputItem
+from pixelwise.predict.table import TableFormat, csv_line
+from pixelwise.storage.atomic import atomic_file
 
 COLUMNS = (
     "object", "class", "area_px", "centroid_x_px", "centroid_y_px", "x_min_px", "y_min_px", "x_max_px", "y_max_px",
@@ -116,3 +125,42 @@ def measure(
         probabilities=mean(values[classes[own], rows, columns]),
         axes_px=axes,
     )
+
+
+AddObjects = Callable[[InputItem, ObjectTable], None]
+"""Takes a picture and its objects."""
+
+
+@contextmanager
+def open_object_table(
+    path: Path, classes: tuple[str, ...], form: TableFormat, pixel_size_um: float | None = None
+) -> Iterator[AddObjects]:
+    """Open a table with a row for each object of all pictures; it appears when the block is left without an error.
+
+    Args:
+        path: the file.
+        classes: the class table.
+        form: CSV, or JSON lines.
+        pixel_size_um: side of a pixel in micrometres; areas are then given in square micrometres, too.
+
+    Raises:
+        OutputError: it cannot be written.
+
+    """
+    physical = () if pixel_size_um is None else ("area_um2",)
+    with atomic_file(path) as file:
+        if form == "csv":
+            file.write(csv_line(["path", "frame", *COLUMNS, *physical]))
+
+        def add(item: InputItem, objects: ObjectTable) -> None:
+            frame = None if item.frame == WHOLE else item.frame
+            for row in objects.rows(classes):
+                entry: dict[str, Any] = {"path": show_path(str(item.path)), "frame": frame, **row}
+                if pixel_size_um is not None:
+                    entry["area_um2"] = round(row["area_px"] * pixel_size_um**2, 4)
+                if form == "csv":
+                    file.write(csv_line(["" if cell is None else cell for cell in entry.values()]))
+                else:
+                    file.write((json.dumps(entry, ensure_ascii=False) + "\n").encode())
+
+        yield add

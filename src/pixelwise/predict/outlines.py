@@ -30,7 +30,7 @@ class Shape:
     Attributes:
         number: of the object in its picture.
         index: of its class.
-        rings: the outer outline, then those of holes.
+        rings: the outer outline, then those of holes, which go the other way around.
         area_px: in pixels, without holes.
         box: x_min, y_min, x_max, y_max.
         probability: mean probability of its class over its pixels; None where it is not known.
@@ -60,7 +60,13 @@ def outline(inside: NDArray[np.bool_], corner: tuple[int, int] = (0, 0)) -> list
     for start in list(waiting):
         if start in waiting:
             rings.append([(x + corner[1], y + corner[0]) for x, y in _ring(start, waiting)])
-    return rings
+    return sorted(rings, key=lambda ring: -_area(ring))
+
+
+def _area(ring: Ring) -> float:
+    """Twice the area of a ring, negative for holes."""
+    following = [*ring[1:], ring[0]]
+    return sum(x * y_next - x_next * y for (x, y), (x_next, y_next) in zip(ring, following, strict=True))
 
 
 def _sides(inside: NDArray[np.bool_]) -> dict[_Side, None]:
@@ -92,6 +98,18 @@ def _ring(start: _Side, waiting: dict[_Side, None]) -> Ring:
         ways = ((y, x, (direction + turn) % 4) for turn in (1, 0, 3))
         side = next((way for way in ways if way in waiting), start)
     return ring if before != start[2] else ring[1:]
+
+
+def filled(shape: Shape) -> NDArray[np.bool_]:
+    """Return the pixels of a shape whose corners are whole numbers, in its box: (h, w)."""
+    x_min, y_min, x_max, y_max = (int(edge) for edge in shape.box)
+    inside = np.zeros((y_max - y_min, x_max - x_min), np.bool_)
+    for ring in shape.rings:
+        for (x, y), (x_next, y_next) in zip(ring, [*ring[1:], ring[0]], strict=True):
+            if x == x_next:  # every upright side changes what lies to its right
+                low, high = sorted((int(y) - y_min, int(y_next) - y_min))
+                inside[low:high, int(x) - x_min :] ^= True
+    return inside
 
 
 def class_shapes(label_map: NDArray[np.uint8], classes: list[int]) -> Iterator[Shape]:

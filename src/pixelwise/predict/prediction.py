@@ -69,6 +69,16 @@ class Prediction(ABC):
         """
 
     @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of the picture, where the answer has a place in it.
+
+        Raises:
+            UsageError: it has none.
+
+        """
+        raise not_drawn()
+
+    @property
     def shapes(self) -> tuple[Shape, ...]:
         """Outlines of the objects, or of the pieces of each class but the background; none where it has no place."""
         return ()
@@ -178,6 +188,11 @@ class MaskPrediction(Prediction):
     def counts(self) -> dict[str, int]:
         """The pixels of each class."""
         return self.areas_px
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Height and width of the picture."""
+        return self.label_map.shape[0], self.label_map.shape[1]
 
     @property
     def shapes(self) -> tuple[Shape, ...]:

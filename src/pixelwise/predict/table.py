@@ -31,11 +31,11 @@ def open_table(path: Path, kind: type[Prediction], classes: tuple[str, ...], for
     with atomic_file(path) as file:
         if form == "csv":
             mask = ["mask"] if kind.has_mask else []
-            file.write(_csv_line(["path", "frame", *mask, *kind.columns(classes), "notes"]))
+            file.write(csv_line(["path", "frame", *mask, *kind.columns(classes), "notes"]))
 
         def add(item: InputItem, mask: str, prediction: Prediction) -> None:
             file.write(
-                _csv_line(_cells(item, mask, prediction)) if form == "csv" else _json_line(item, mask, prediction)
+                csv_line(_cells(item, mask, prediction)) if form == "csv" else _json_line(item, mask, prediction)
             )
 
         yield add
@@ -47,7 +47,8 @@ def _cells(item: InputItem, mask: str, prediction: Prediction) -> list[object]:
     return [*place, *file, *prediction.cells(), "; ".join(prediction.notes)]
 
 
-def _csv_line(cells: list[object] | list[str]) -> bytes:
+def csv_line(cells: list[object] | list[str]) -> bytes:
+    """Return one line of a CSV file."""
     line = io.StringIO(newline="")
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue().encode()

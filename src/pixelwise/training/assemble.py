@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pixelwise import catalogue
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.preprocess import Preprocess
+from pixelwise.predict.postprocess import Pipeline
 from pixelwise.runs.folder import MODEL_FOLDER, Run, RunConfig
 from pixelwise.runs.journal import Journal
 from pixelwise.runs.model import Model, save_model
@@ -115,4 +116,12 @@ def _model(config: RunConfig, preprocess: Preprocess, state: TrainState) -> Mode
         "step": counters.step,
         "validation": {"metric": task.metric, "value": counters.best},
     }
-    return Model(state.evaluated, catalogue.spec_from_json(config.spec), task, preprocess, card)
+    steps = config.recipe.get("post")
+    return Model(
+        network=state.evaluated,
+        spec=catalogue.spec_from_json(config.spec),
+        task=task,
+        preprocess=preprocess,
+        card=card,
+        post=Pipeline.parse(steps).to_json() if steps else None,
+    )

@@ -75,6 +75,8 @@ class Recipe:
     """Factor of the loss of each auxiliary head, in networks that have them."""
     separate: str = ""
     """For instances: how touching objects are kept apart, ``border``, ``weights`` or ``none``; empty = border."""
+    post: str = ""
+    """Steps after the network (:mod:`pixelwise.predict.postprocess`), stored with the model; empty = the task's own."""
     augment: str = AUTO
     """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "strings" for text,
     "digits" below 33 px."""

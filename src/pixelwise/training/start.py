@@ -25,6 +25,7 @@ from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
 from pixelwise.data.volumes.measuring import measure_volumes
 from pixelwise.errors import DataError, RecipeError, suggest
+from pixelwise.predict.postprocess import Pipeline, default_pipeline
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS, Task, make_task
@@ -146,6 +147,7 @@ def settle_request(manifest: Manifest, spec: Spec, recipe: Recipe, choices: Choi
     """
     refuse_task(spec, manifest)
     task = choose_task(recipe, manifest, choices.class_weights)
+    (Pipeline.parse(recipe.post) if recipe.post else default_pipeline(task)).check_task(task)
     network = build_on_meta(spec, settle_channels(manifest), task.num_outputs)
     if choices.batch != "auto":
         recipe = dataclasses.replace(recipe, batch_size=choices.batch)
