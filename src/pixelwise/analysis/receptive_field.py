@@ -9,11 +9,13 @@ The intervals are those of the architecture: no weights are looked at. Layers th
 map, instance normalisation) are named and left out of the intervals, which then are those of the rest of the network.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from pixelwise.analysis.layers import meta_twin
@@ -21,7 +23,7 @@ from pixelwise.analysis.reach.axis import Axis
 from pixelwise.analysis.reach.call import Findings
 from pixelwise.analysis.reach.follow import follow
 from pixelwise.errors import SpecError
-from pixelwise.specs import Network
+from pixelwise.specs import Network, Spec
 
 _FIRST_SIDE: Final = {2: 512, 3: 256}
 """Where the search for a size that holds a whole receptive field begins, in pixels, for 2 and 3 axes."""
@@ -87,7 +89,14 @@ def receptive_field(network: Network, size: Sequence[int] | None = None) -> Rece
         SpecError: the network cannot take that size, or has an operation for which no rule is known.
 
     """
-    twin = meta_twin(network).eval()
+    return _field_of(network.spec, network.in_channels, network.num_classes, None if size is None else tuple(size))
+
+
+@functools.lru_cache(maxsize=32)
+def _field_of(spec: Spec, in_channels: int, num_classes: int, size: tuple[int, ...] | None) -> ReceptiveField:
+    """Exporting takes seconds: do it once for every network and size."""
+    with torch.device("meta"):
+        twin = spec.build(in_channels, num_classes).eval()
     return _settled(twin, twin, size)[0]
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelwise.data.volumes.volume import Geometry
+from pixelwise.data.volumes.volume import Geometry, Volume
 from pixelwise.errors import ImageError, PixelwiseError, SpecError
 from pixelwise.layers.folding import for_prediction
 from pixelwise.predict.admission import admit
@@ -35,14 +35,18 @@ class Answer:
     """What one model says of one picture, complete once no view is missing."""
 
     name: str
-    original: tuple[int, int] = (0, 0)
-    """Height and width of the picture."""
+    original: tuple[int, ...] = (0, 0)
+    """Height and width of the picture; depth, height and width of a volume."""
     notes: tuple[str, ...] = ()
     missing: int = 0
     """Views whose share is not there yet."""
     values: NDArray[np.float32] | None = None
     """Weighted sum over the views: (outputs,), or (outputs, h, w) at the network's size."""
     error: PixelwiseError | None = None
+    picture: NDArray[Any] | None = None
+    """The picture itself, where what follows the network asks for it."""
+    geometry: Geometry = Geometry()
+    """Where a volume lies."""
 
     @property
     def is_complete(self) -> bool:
@@ -89,20 +93,24 @@ class Member:
         self._plan = functools.lru_cache(maxsize=8)(functools.partial(plan, protocol, model.preprocess))
         self.is_spatial = model.spec.task == "segmentation"
         self._device = choose_device(device)
-        network: Network = model.network.to(self._device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        innermost = torch.channels_last_3d if model.spec.dimensions == 3 else torch.channels_last
+        network: Network = model.network.to(self._device, memory_format=innermost).eval()  # type: ignore[call-overload]
         self._network = for_prediction(network)
+        self.keeps_pictures = False
 
-    def begin(self, name: str, image: NDArray[Any]) -> tuple[Answer, Iterator[Shot]]:
+    def begin(self, name: str, image: NDArray[Any] | Volume) -> tuple[Answer, Iterator[Shot]]:
         """Admit a picture; return its empty answer, and its views, which are cut when their turn comes.
 
         Raises:
             ImageError, UsageError: the picture is not of the model's kind, or the protocol does not fit it.
 
         """
+        assert not isinstance(image, Volume)  # those have a member of their own
         picture, notes = admit(image, self.model.preprocess, name)
         height, width = picture.shape[:2]
         views = self._plan(height, width)
         answer = Answer(name, (height, width), notes, missing=len(views) * (1 + self.protocol.flip))
+        answer.picture = picture if self.keeps_pictures else None
         return answer, self._shots(answer, picture, views)
 
     def finished(self, answer: Answer) -> NDArray[np.float32] | PixelwiseError:
@@ -125,6 +133,25 @@ class Member:
         """Return what the network says to one view: (outputs,), or (outputs, h, w)."""
         return torch.from_numpy(_own_part(self._forward([shot], lambda logits: logits)[0], shot, self.is_spatial))
 
+    def forward_tile(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the answers (K, *answer size) for one tile's input (*shape, C) of raw values, as the task reads them.
+
+        Raises:
+            ImageError: there is not enough memory.
+
+        """
+        finish = self.model.task.answers if self.protocol.average == "probabilities" else _as_they_are
+        try:
+            with torch.inference_mode():
+                batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)[None].movedim(-1, 1)
+                logits = self._network(self.model.preprocess.normalise(batch)).float()
+                return finish(logits)[0].cpu().numpy()
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        sides = " x ".join(map(str, pixels.shape[:-1]))
+        raise ImageError(f"There is not enough memory to predict a tile of {sides} pixels", do="Allow less memory")
+
     def run(self, batch: Sequence[Shot]) -> None:
         """Send views through the network, those of one size together, and hand their answers over."""
         alike: dict[tuple[object, ...], list[Shot]] = {}
@@ -138,7 +165,8 @@ class Member:
         for view, pixels in show(picture, self.model.preprocess, views):
             for is_mirrored in (False, True)[: 1 + self.protocol.flip]:
                 looked_at = pixels[:, ::-1] if is_mirrored else pixels
-                size, start = pixels.shape[:2], (0, 0)
+                size: tuple[int, ...] = pixels.shape[:2]
+                start: tuple[int, ...] = (0, 0)
                 if self.is_spatial:
                     placement = place(self._network, *size)
                     looked_at, start = placement.surround(looked_at), placement.start
@@ -205,7 +233,7 @@ class Stream:
     _batch: list[Shot] = field(default_factory=list)
     _pixels: int = 0
 
-    def add(self, name: str, image: NDArray[Any] | PixelwiseError) -> None:
+    def add(self, name: str, image: NDArray[Any] | Volume | PixelwiseError) -> None:
         """Take a picture, or the reason why there is none."""
         if isinstance(image, PixelwiseError):
             self._waiting.append(Answer(name, error=image))

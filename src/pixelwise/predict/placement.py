@@ -18,37 +18,37 @@ from pixelwise.specs import Network
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A picture's place in the input, and that of its answer in the output, both in pixels."""
+    """A picture's place in the input, and that of its answer in the output, in pixels along each axis."""
 
-    top: int
-    left: int
-    bottom: int
-    right: int
-    """Mirrored rows and columns on each side of the picture."""
-    start: tuple[int, int]
-    """Row and column of the output that belong to the picture's first pixel."""
+    before: tuple[int, ...]
+    """Mirrored pixels before the picture: above it, and to its left."""
+    after: tuple[int, ...]
+    """Mirrored pixels behind it."""
+    start: tuple[int, ...]
+    """Place of the output that belongs to the picture's first pixel."""
 
     def surround(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """Put the mirror image around (H, W, C); the outermost pixels are the mirrors and are not repeated."""
-        if not (self.top or self.left or self.bottom or self.right):
+        """Put the mirror image around (*size, C); the outermost pixels are the mirrors and are not repeated."""
+        if not (any(self.before) or any(self.after)):
             return picture
-        return np.pad(picture, ((self.top, self.bottom), (self.left, self.right), (0, 0)), mode="reflect")
+        return np.pad(picture, (*zip(self.before, self.after, strict=True), (0, 0)), mode="reflect")
 
 
-def place(network: Network, height: int, width: int) -> Placement:
-    """Find the smallest input of ``network`` whose output covers ``height`` x ``width`` on the pooling lattice.
+def place(network: Network, *size: int) -> Placement:
+    """Find the smallest input of ``network`` whose output covers a picture of ``size`` on the pooling lattice.
 
     Raises:
         SpecError: the network takes no such picture.
 
     """
-    wanted = (height, width)
-    size = network.input_size_for(*wanted)
-    if size == wanted:
-        return Placement(0, 0, 0, 0, (0, 0))
-    margins = [(given - got) // 2 for given, got in zip(size, network.output_size(*size), strict=True)]
+    nothing = (0,) * len(size)
+    needed = network.input_size_for(*size)
+    if needed == size:
+        return Placement(nothing, nothing, nothing)
+    margins = [(given - got) // 2 for given, got in zip(needed, network.output_size(*needed), strict=True)]
     stride = max(stage.stride for stage in network.stages)
-    shift_y, shift_x = (-margin % stride for margin in margins)
-    rows, columns = network.input_size_for(height + shift_y, width + shift_x)
-    top, left = margins[0] + shift_y, margins[1] + shift_x
-    return Placement(top, left, rows - height - top, columns - width - left, (shift_y, shift_x))
+    start = tuple(-margin % stride for margin in margins)
+    needed = network.input_size_for(*(side + shift for side, shift in zip(size, start, strict=True)))
+    before = tuple(margin + shift for margin, shift in zip(margins, start, strict=True))
+    after = tuple(total - side - first for total, side, first in zip(needed, size, before, strict=True))
+    return Placement(before, after, start)

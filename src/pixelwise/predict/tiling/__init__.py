@@ -1,0 +1,7 @@
+"""Pictures cut into tiles whose answers, put together, are the answer for the whole picture."""
+
+from pixelwise.predict.tiling.plan import Tile, TilePlan
+from pixelwise.predict.tiling.planner import plan_tiles
+from pixelwise.predict.tiling.stitch import Deviation, deviation, predict_tiled
+
+__all__ = ["Deviation", "Tile", "TilePlan", "deviation", "plan_tiles", "predict_tiled"]

@@ -1,0 +1,74 @@
+"""Running a tile plan on an array in memory, and measuring how far tiles are from the whole."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.regions.base import slices
+from pixelwise.errors import UsageError
+from pixelwise.predict.tiling.plan import TilePlan
+
+Forward = Callable[[NDArray[Any]], NDArray[np.float32]]
+"""The network: pixels (*shape, C) in, answers (K, *answer size) out."""
+
+
+def predict_tiled(forward: Forward, image: NDArray[Any], plan: TilePlan) -> NDArray[np.float32]:
+    """Return the answers for a picture, (K, *size), tile by tile.
+
+    Args:
+        forward: the network with its preprocessing; called once for each tile, with inputs of one shape.
+        image: (*size, C), raw values.
+        plan: made for this network and a picture of this size.
+
+    Raises:
+        UsageError: the plan was made for another size.
+
+    """
+    if image.shape[:-1] != plan.size:
+        raise UsageError(
+            f"a picture of {' x '.join(map(str, image.shape[:-1]))} pixels",
+            expected=f"{' x '.join(map(str, plan.size))}, for which the tile plan was made",
+            do="Make a plan for this picture",
+        )
+    whole: NDArray[np.float32] | None = None
+    for tile in plan:
+        values = tile.kept(forward(tile.fill(image[slices(tile.read)])))
+        if whole is None:
+            whole = np.zeros((len(values), *plan.size), np.float32)
+        target = whole[(slice(None), *slices(tile.keep))]
+        weights = tile.weights()
+        if weights is None:
+            target[...] = values
+        else:
+            target += values * _outer(weights)
+    assert whole is not None  # a plan has a tile
+    return whole
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """By how much tiles differ from the whole, on a part of the picture that could be computed whole."""
+
+    largest: float
+    """Difference of one answer."""
+    mean: float
+    labels: float
+    """Share of the pixels whose most probable class differs."""
+
+
+def deviation(tiled: NDArray[np.float32], whole: NDArray[np.float32]) -> Deviation:
+    """Compare answers (K, *size) put together from tiles with those for the whole."""
+    difference = np.abs(tiled - whole)
+    labels = np.mean((tiled.argmax(0) != whole.argmax(0)) if len(whole) > 1 else ((tiled > 0.5) != (whole > 0.5)))
+    return Deviation(float(difference.max()), float(difference.mean()), float(labels))
+
+
+def _outer(weights: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
+    """Multiply the weights along each axis."""
+    product = np.ones((), np.float32)
+    for along in weights:
+        product = np.multiply.outer(product, along)
+    return product
