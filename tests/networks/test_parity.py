@@ -53,11 +53,12 @@ CASES: dict[str, Spec] = {
     "torchvision-densenet121": catalogue.spec("densenet121"),
     "torchvision-densenet161": catalogue.spec("densenet161"),
     "torchvision-convnext_tiny": catalogue.spec("convnext_tiny"),
+    "monai-vnet": catalogue.spec("vnet_monai"),
     "torchvision-fcn_resnet50": catalogue.spec("fcn_resnet50"),
     "torchvision-deeplabv3_resnet50": catalogue.spec("deeplabv3_resnet50"),
 }
 """The network that is to agree with each reference."""
-LARGE = {"torchvision-vgg16", "torchvision-vgg19_bn", "torchvision-wide_resnet50_2", "torchvision-alexnet"}
+LARGE = {"torchvision-vgg16", "torchvision-vgg19_bn", "torchvision-wide_resnet50_2", "torchvision-alexnet", "monai-vnet"}
 """A quarter to half a gigabyte of weights each; tests/networks/test_vgg.py proves VGG on thin ones too."""
 
 
@@ -83,7 +84,7 @@ def test_logits_equal_the_references(reference: str, tmp_path: Path) -> None:
     fixture, state = state_of(reference)
     file = tmp_path / "weights.pth"
     torch.save(state, file)
-    network = CASES[reference].build(in_channels=3, num_classes=fixture["output"]["shape"][1]).eval()
+    network = CASES[reference].build(fixture["input"]["shape"][1], fixture["output"]["shape"][1]).eval()
     load_weights(network, file)
     assert analysis.count_parameters(network) == fixture["parameters"]
     x = torch.from_numpy(np.random.RandomState(0).standard_normal(fixture["input"]["shape"]).astype(np.float32))

@@ -18,6 +18,7 @@ VARIANTS = {
     *("preresnet50", "preresnet101", "wide_resnet101_2"),
     *("resnetv2_18", "resnetv2_34", "resnetv2_50", "resnetv2_101", "resnetv2_152"),
     *("enet_classifier", "enet_davidtvs", "enet_davidtvs_2018", "lenet_crf"),
+    *("vnet_prototxt", "vnet_monai"),
     "inception_resnet_v2",
     *("unet_keras16", "unet_keras32", "unet_keras16_nobn", "unet_zhixuhao"),
     *("unet_milesial", "unet_milesial_bilinear", "unet16", "unet3d16", "fcn_inception_v3"),

@@ -48,7 +48,7 @@ REFERENCES = {
     "enet": "enet_davidtvs_2018",
     "googlenet": "googlenet", "inception_resnet": "inception_resnet_v2", "inception_v3": "inception_v3",
     "inception_v4": "inception_v4", "nin": "nin_cifar", "preact_resnet": "resnetv2_50", "resnet": "resnet50",
-    "vgg": "vgg11", "wide_resnet": "wide_resnet50_2",
+    "vgg": "vgg11", "vnet": "vnet_monai", "wide_resnet": "wide_resnet50_2",
 }  # fmt: skip
 """A row of every family whose weights others have published."""
 

@@ -19,6 +19,7 @@ from pixelwise.weights.maps import (
     preact_resnet,
     resnet,
     vgg,
+    vnet,
     wide_resnet,
 )
 
@@ -38,6 +39,7 @@ LAYOUTS: Final[dict[str, tuple[Layout, ...]]] = {
     "preact_resnet": preact_resnet.LAYOUTS,
     "resnet": resnet.LAYOUTS,
     "vgg": vgg.LAYOUTS,
+    "vnet": vnet.LAYOUTS,
     "wide_resnet": wide_resnet.LAYOUTS,
 }
 """By family; the most special layout last."""
