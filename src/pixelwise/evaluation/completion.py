@@ -2,7 +2,8 @@
 
 Multi-label classification has one threshold for each class, from which probability on it counts as shown
 (:mod:`pixelwise.metrics.thresholds`). They are chosen on the validation split, never on the test split, and stored in
-the model's own record, so that prediction and evaluation use them.
+the model's own record, so that prediction and evaluation use them. So are the numbers of the steps that follow a model
+for instances (:mod:`pixelwise.evaluation.instance_completion`), unless the steps were given.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ import numpy as np
 
 from pixelwise.data.task_names import TaskName
 from pixelwise.evaluation.evaluation import begin
+from pixelwise.evaluation.instance_completion import tune
 from pixelwise.evaluation.work import Work
 from pixelwise.metrics import best_threshold
 from pixelwise.predict.set_prediction import SetPrediction
@@ -38,12 +40,18 @@ def complete_model(run: Run, device: str, *, should_stop: Callable[[], None] = l
 
     """
     manifest = run.manifest
-    if manifest.task not in _COMPLETIONS or not len(manifest.indices("val")):
+    if manifest.task not in (*_COMPLETIONS, "instances") or not len(manifest.indices("val")):
         return
     folder = run.path / MODEL_FOLDER
     model = load_model(folder, device)
+    if manifest.task == "instances" and model.post is not None:
+        return  # the steps were given
     work, _ = begin(model, Path(run.config.data["root"]), manifest, split="val", device=device, should_stop=should_stop)
-    save_model(folder, dataclasses.replace(model, task=_COMPLETIONS[manifest.task](work, model.task)))
+    if manifest.task == "instances":
+        completed = dataclasses.replace(model, post=tune(work).to_json())
+    else:
+        completed = dataclasses.replace(model, task=_COMPLETIONS[manifest.task](work, model.task))
+    save_model(folder, completed)
 
 
 def _with_thresholds(work: Work, task: Task) -> Task:

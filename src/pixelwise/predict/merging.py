@@ -126,9 +126,9 @@ class Merger:
     def _release(self, rows: int, objects: ObjectTable) -> Band:
         band = Band(self._top, self._labels[:rows], objects)
         self._top += rows
-        self._class_map, self._labels, self._is_done = (
-            one[rows:].copy() for one in (self._class_map, self._labels, self._is_done)
-        )
+        self._class_map = self._class_map[rows:].copy()  # what is released is let go
+        self._labels = self._labels[rows:].copy()
+        self._is_done = self._is_done[rows:].copy()
         self._values = self._values[:, rows:].copy()
         return band
 

@@ -11,6 +11,13 @@ PERCENT = "\u00a0%"
 """The sign with its space, which must not break."""
 
 _LABELS = {
+    "aggregated_jaccard": "Aggregated Jaccard index (AJI)",
+    "ap50": "Average precision at IoU 0.5",
+    "ap75": "Average precision at IoU 0.75",
+    "mean_ap": "Average precision, mean of IoU 0.5 to 0.95",
+    "count_error": "Error of the counts",
+    "object_f1": "F1 of the objects",
+    "panoptic_quality": "Panoptic quality (PQ)",
     "accuracy": "Accuracy",
     "ap": "Average precision",
     "auc": "AUC",
