@@ -56,6 +56,7 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "enet": enet.enet,
     "convnext": convnext.convnext,
     "unet": unet.unet,
+    "unet_cells": unet.unet_cells,
 }
 
 
