@@ -14,7 +14,7 @@ from typing import Any
 
 from pixelwise.errors import SpecError, UsageError, suggest
 from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES, CLASSIFICATION_FAMILIES
-from pixelwise.networks.segmentation import deeplabv3, enet, fcn, fcn_resnet, unet, unet3d, vnet
+from pixelwise.networks.segmentation import deeplabv3, enet, fcn, fcn_resnet, segnet, unet, unet3d, vnet
 from pixelwise.networks.sequence import window_crf
 from pixelwise.specs import Network, Spec
 from pixelwise.storage.paths import as_path
@@ -30,6 +30,7 @@ _SPECS: dict[str, Spec] = {
         *fcn_resnet.SPECS,
         *unet.SPECS,
         *enet.SPECS,
+        *segnet.SPECS,
         *vnet.SPECS,
         *unet3d.SPECS,
         *deeplabv3.SPECS,
@@ -43,6 +44,7 @@ _KINDS: tuple[type[Spec], ...] = (
     fcn_resnet.FCNResNetSpec,
     unet.UNetSpec,
     enet.ENetSpec,
+    segnet.SegNetSpec,
     vnet.VNetSpec,
     unet3d.UNet3DSpec,
     deeplabv3.DeepLabV3Spec,
