@@ -136,8 +136,8 @@ def _add_ridges(
         np.minimum(next_nearest, np.maximum(nearest, distance), out=next_nearest)
         np.minimum(nearest, distance, out=nearest)
     background = (second < np.inf) & (numbers == 0)
-    reach = first[background] + second[background]
-    weights[background] += np.float32(w0) * np.exp(reach**2 * np.float32(-0.5 / sigma**2))
+    reach = (first[background] + second[background]).astype(np.float64)  # of floats, exp depends on where they lie
+    weights[background] += (w0 * np.exp(reach**2 * (-0.5 / sigma**2))).astype(np.float32)
 
 
 def _distance(outside: NDArray[np.bool_], spacing: Sequence[float] | None) -> NDArray[np.float32]:
