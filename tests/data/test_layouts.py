@@ -395,14 +395,14 @@ def test_a_layout_that_cannot_serve_the_task(tmp_path: Path) -> None:
     [
         (
             {"layout": "class-folder"},
-            "'class-folder' is not a layout. Expected class-folders, table, images-and-masks, stack, idx, cifar. "
+            "'class-folder' is not a layout. Expected class-folders, table, images-and-masks, coco, stack, idx, cifar. "
             "Did you mean class-folders?",
         ),
         ({"layout": "stack:x"}, "'stack:x': the layout stack takes no choice. Expected stack."),
         (
             {"task": "segmentaton"},
-            "'segmentaton' is not a task. Expected classification, segmentation, multilabel, localisation, sequence. "
-            "Did you mean segmentation?",
+            "'segmentaton' is not a task. Expected classification, segmentation, multilabel, localisation, sequence, "
+            "instances, volumes, detection. Did you mean segmentation?",
         ),
         ({"bad_images": "ignore"}, "'ignore' is no way to treat bad images. Expected refuse or skip."),
     ],

@@ -189,7 +189,7 @@ _WHOLE_BOX = "the columns label, x_min, y_min, x_max, y_max"
             "x,1,2,3,4",
             {"task": "multilabel"},
             "t.csv has the columns path, label, x_min, y_min, x_max, y_max. Expected a column 'labels' for multilabel. "
-            'Add it, or choose task="localisation" (--task), which the columns serve.',
+            'Add it, or choose task="localisation" or task="detection" (--task), which the columns serve.',
         ),
         (
             "path,x_min,y_min,x_max,y_max",

@@ -119,7 +119,9 @@ def test_scores_count_whole_strings_and_corrections():
 
 
 def prediction_of(logits) -> TextPrediction:
-    answered = Answered(task=digits(), values=logits[0].numpy(), notes=("grey",), is_cut_off=False, keep=False)
+    answered = Answered(
+        task=digits(), values=logits[0].numpy(), size=(28, 160), notes=("grey",), is_cut_off=False, keep=False
+    )
     prediction = make_prediction(answered)
     assert isinstance(prediction, TextPrediction)
     return prediction

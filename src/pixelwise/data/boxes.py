@@ -52,7 +52,7 @@ def largest_object(label_map: NDArray[np.uint8]) -> tuple[int, Box] | None:
     counts = np.bincount(label_map.ravel(), minlength=IGNORE + 1)
     counts[[0, IGNORE]] = 0
     label = int(counts.argmax())
-    return (label, _extent(label_map == label)) if counts[label] else None
+    return (label, box_around(label_map == label)) if counts[label] else None
 
 
 def in_view(box: Box, preprocess: Preprocess, height: int, width: int) -> Box:
@@ -104,10 +104,10 @@ def through(box: Box, warp: Warp) -> Box | None:
     rows, columns = warp.positions()  # of pixel centres, counted from the first pixel's centre
     x_min, y_min, x_max, y_max = box
     inside = (columns >= x_min - 0.5) & (columns < x_max - 0.5) & (rows >= y_min - 0.5) & (rows < y_max - 0.5)
-    return _extent(inside) if inside.any() else None
+    return box_around(inside) if inside.any() else None
 
 
-def _extent(shown: NDArray[Any]) -> Box:
-    """The box around what is true in (H, W), which is true somewhere."""
+def box_around(shown: NDArray[Any], top: int = 0, left: int = 0) -> Box:
+    """Return the box around what is true in (H, W), which is true somewhere and lies at (top, left) of the picture."""
     rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
-    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+    return float(left + columns[0]), float(top + rows[0]), float(left + columns[-1] + 1), float(top + rows[-1] + 1)

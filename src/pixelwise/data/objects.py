@@ -5,9 +5,11 @@ the connected pieces of each class above 0, joined where pixels share a side: ob
 one object, because nothing in the mask tells them apart.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from pixelwise.data.mask_reading import IGNORE, MaskReading, apply_reading
@@ -52,3 +54,10 @@ def read_objects(values: NDArray[Any], reading: MaskReading, name: str) -> NDArr
             else "Check that the mask holds classes (--mask-kind), or cut the picture and its mask into smaller ones",
         )
     return objects
+
+
+def objects_apart(objects: NDArray[np.int32]) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+    """Yield the rows and columns around each object, and which pixels within are its own."""
+    for number, window in enumerate(scipy.ndimage.find_objects(objects), start=1):
+        if window is not None:
+            yield window, objects[window] == number

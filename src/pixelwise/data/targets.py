@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.boxes import NO_BOX, in_view, parse_box, relative, through
+from pixelwise.data.box_lists import ClassedBox, all_through, parse_box_list
+from pixelwise.data.boxes import NO_BOX, cut_box, in_view, parse_box, relative, through
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.strings import NO_CHARACTER, parse_string
@@ -161,6 +162,47 @@ class Boxes(Targets):
         return NO_BOX if seen is None else relative(seen, warp.height, warp.width)
 
 
+class BoxLists(Targets):
+    """(N, M, 5) float32: class index, -1 for none; centre x, centre y, width and height in pixels of the view.
+
+    Centres are counted from the middle of the view. M is the largest number of boxes of any picture of the data set.
+    """
+
+    def __init__(self, manifest: Manifest, preprocess: Preprocess | None) -> None:
+        super().__init__(manifest, preprocess)
+        self._most = max((len(parse_box_list(text)) for text in manifest.annotations.table()), default=0)
+
+    @property
+    def sample_bytes(self) -> int:
+        """Five numbers for each box."""
+        return 20 * self._most
+
+    def of_batch(
+        self,
+        indices: NDArray[np.int64],
+        label_maps: NDArray[Any] | None,  # noqa: ARG002 - there are none
+        warps: Sequence[Warp | None],
+    ) -> NDArray[np.float32]:
+        """Return classes and boxes."""
+        targets = np.full((len(indices), self._most, 5), -1, np.float32)
+        for row, (index, warp) in enumerate(zip(indices.tolist(), warps, strict=True)):
+            boxes, (height, width) = self._seen(index, warp)
+            for place, (label, (x_min, y_min, x_max, y_max)) in enumerate(boxes):
+                centre = (x_min + x_max - width) / 2, (y_min + y_max - height) / 2
+                targets[row, place] = label, *centre, x_max - x_min, y_max - y_min
+        return targets
+
+    def _seen(self, index: int, warp: Warp | None) -> tuple[list[ClassedBox], tuple[int, int]]:
+        """The boxes in pixels of the view, and its size."""
+        height, width = (int(self.manifest.column(side)[index]) for side in ("height", "width"))
+        boxes = parse_box_list(self.manifest.annotations[index])
+        if self.preprocess is not None:
+            boxes = [(label, in_view(box, self.preprocess, height, width)) for label, box in boxes]
+            height, width = self.preprocess.output_size(height, width)
+            boxes = [(label, cut) for label, box in boxes if (cut := cut_box(box, height, width)) is not None]
+        return (boxes, (height, width)) if warp is None else (all_through(boxes, warp), (warp.height, warp.width))
+
+
 class Strings(Targets):
     """(N, L) int64 class indices in their order, -1 after the end; L is the length of the data set's longest string."""
 
@@ -190,8 +232,10 @@ class Strings(Targets):
 TARGETS: Final[Mapping[TaskName, type[Targets]]] = {
     "classification": ClassIndices,
     "segmentation": LabelMaps,
+    "volumes": LabelMaps,
     "multilabel": ClassSets,
     "localisation": Boxes,
     "sequence": Strings,
+    "detection": BoxLists,
     "instances": Objects,
 }

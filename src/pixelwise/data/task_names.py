@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-TaskName = Literal["classification", "segmentation", "multilabel", "localisation", "sequence", "instances"]
+TaskName = Literal[
+    "classification", "segmentation", "multilabel", "localisation", "sequence", "instances", "volumes", "detection"
+]
 TASK_NAMES: Final[tuple[TaskName, ...]] = get_args(TaskName)
 
 BOX_COLUMNS: Final = ("x_min", "y_min", "x_max", "y_max")
@@ -27,6 +29,7 @@ class TargetForm:
         shows_several: whether a picture may show several classes.
         by_pixel: whether a label map goes with every picture.
         also_from: the tasks whose data serve this one as well: boxes can be drawn around masks.
+        dimensions: 3 for volumes, 2 for pictures.
 
     """
 
@@ -36,11 +39,12 @@ class TargetForm:
     holds: str
     aim: str
     layout: str
-    unit: Literal["images", "pixels", "characters", "objects"] = "images"
+    unit: Literal["images", "pixels", "voxels", "characters", "objects"] = "images"
     fewest_classes: int = 2
     shows_several: bool = False
     by_pixel: bool = False
     also_from: tuple[TaskName, ...] = ()
+    dimensions: Literal[2, 3] = 2
 
 
 TARGET_FORMS: Final[Mapping[TaskName, TargetForm]] = MappingProxyType({
@@ -105,5 +109,29 @@ TARGET_FORMS: Final[Mapping[TaskName, TargetForm]] = MappingProxyType({
         shows_several=True,
         by_pixel=True,
         also_from=("segmentation",),
+    ),
+    "volumes": TargetForm(
+        columns=("mask",),
+        need="label volumes",
+        noun="label volumes",
+        holds="volumes with label volumes",
+        aim="with labels of",
+        layout="images-and-masks",
+        unit="voxels",
+        shows_several=True,
+        by_pixel=True,
+        also_from=("segmentation",),
+        dimensions=3,
+    ),
+    "detection": TargetForm(
+        columns=("label", *BOX_COLUMNS),
+        need="boxes for each image",
+        noun="sets of boxes",
+        holds="any number of boxes per picture",
+        aim="with boxes of",
+        layout="table",
+        fewest_classes=1,
+        shows_several=True,
+        also_from=("localisation", "segmentation"),
     ),
 })  # fmt: skip

@@ -14,14 +14,16 @@ from typing import Final
 import numpy as np
 
 from pixelwise.data.task_names import TaskName
+from pixelwise.evaluation.detection import HALF, said_boxes, true_boxes
 from pixelwise.evaluation.evaluation import begin
 from pixelwise.evaluation.instance_completion import tune
 from pixelwise.evaluation.work import Work
-from pixelwise.metrics import best_threshold
+from pixelwise.metrics import BoxSet, best_threshold, match_boxes
+from pixelwise.predict.detection import DetectionPrediction
 from pixelwise.predict.set_prediction import SetPrediction
 from pixelwise.runs.folder import MODEL_FOLDER, Run
 from pixelwise.runs.model import load_model, save_model
-from pixelwise.tasks import Multilabel, Task
+from pixelwise.tasks import Detection, Multilabel, Task
 
 
 def complete_model(run: Run, device: str, *, should_stop: Callable[[], None] = lambda: None) -> None:
@@ -65,4 +67,24 @@ def _with_thresholds(work: Work, task: Task) -> Task:
     return dataclasses.replace(task, thresholds=tuple(chosen))
 
 
-_COMPLETIONS: Final[Mapping[TaskName, Callable[[Work, Task], Task]]] = {"multilabel": _with_thresholds}
+def _with_detection_thresholds(work: Work, task: Task) -> Task:
+    assert isinstance(task, Detection)  # it is the model's
+    truth, said = list[BoxSet](), list[BoxSet]()
+    for index, prediction in work.predictions():
+        assert isinstance(prediction, DetectionPrediction)
+        truth.append(true_boxes(work, index))
+        said.append(said_boxes(prediction.candidates))
+    chosen = []
+    for label in range(len(task.classes)):
+        matches = match_boxes(truth, said, label, thresholds=(HALF,))
+        scores = np.concatenate([one.scores[one.classes == label] for one in said if one.scores is not None])
+        scores = -np.sort(-scores, kind="stable")  # as the matches are ordered
+        missed = int(matches.objects.sum()) - int(matches.found[0].sum())
+        chosen.append(best_threshold(scores, matches.found[0], missed=missed))
+    return dataclasses.replace(task, thresholds=tuple(chosen))
+
+
+_COMPLETIONS: Final[Mapping[TaskName, Callable[[Work, Task], Task]]] = {
+    "multilabel": _with_thresholds,
+    "detection": _with_detection_thresholds,
+}

@@ -17,6 +17,7 @@ from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, UsageError
 from pixelwise.evaluation.classes import class_order
 from pixelwise.evaluation.classification import score_classes
+from pixelwise.evaluation.detection import score_objects
 from pixelwise.evaluation.further import Further
 from pixelwise.evaluation.instances import score_instances
 from pixelwise.evaluation.localisation import score_boxes
@@ -35,12 +36,15 @@ SPLIT_CHOICES: tuple[Split, ...] = ("test", "val", "train", "all")
 SCORERS: Final[Mapping[TaskName, Callable[[Work], Findings]]] = {
     "classification": score_classes,
     "segmentation": score_label_maps,
+    "volumes": score_volumes,
     "multilabel": score_sets,
     "localisation": score_boxes,
     "sequence": score_strings,
+    "detection": score_objects,
+    "instances": score_instances,
 }
 
-_WITH_FURTHER_SCORES: Final[tuple[TaskName, ...]] = ("segmentation",)
+_WITH_FURTHER_SCORES: Final[tuple[TaskName, ...]] = ("segmentation", "volumes")
 _BATCH = 64
 _BATCH_BY_PIXEL = 1
 """Pictures of any size, one at a time, so that a signal to stop is honoured after each."""

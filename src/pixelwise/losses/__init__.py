@@ -4,6 +4,7 @@ from pixelwise.losses.base import Loss, LossSettings
 from pixelwise.losses.binary_cross_entropy import BinaryCrossEntropy
 from pixelwise.losses.boundary import BoundaryLoss
 from pixelwise.losses.boxes import BoxLoss, GeneralisedIoU, SmoothL1
+from pixelwise.losses.centres import CENTRE_OUTPUTS, CentreLoss, gaussian_radius, split_outputs
 from pixelwise.losses.cl_dice import ClDice
 from pixelwise.losses.cross_entropy import CrossEntropy
 from pixelwise.losses.dice import GeneralisedDice, SoftDice, SquaredDice
@@ -30,6 +31,7 @@ from pixelwise.losses.tversky import FBeta, FocalTversky, Tversky
 __all__ = [
     "BOX_LOSSES",
     "BOX_OUTPUTS",
+    "CENTRE_OUTPUTS",
     "CLASS_LOSSES",
     "LOSSES",
     "NO_CHARACTER",
@@ -37,6 +39,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "BoundaryLoss",
     "BoxLoss",
+    "CentreLoss",
     "ClDice",
     "CrossEntropy",
     "FBeta",
@@ -61,9 +64,11 @@ __all__ = [
     "TopKCrossEntropy",
     "Tversky",
     "collapse",
+    "gaussian_radius",
     "make_loss",
     "parameters_of",
     "parse_loss",
+    "split_outputs",
     "string_log_probability",
     "windows_needed",
 ]

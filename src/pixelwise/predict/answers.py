@@ -16,9 +16,14 @@ from pixelwise.data.masks import IGNORE
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.task_names import TaskName
 from pixelwise.data.volumes.resample import resize_volume
-from pixelwise.data.volumes.volume import Geometry
+from pixelwise.data.volumes.volume import NOWHERE, Geometry
+from pixelwise.losses import CENTRE_OUTPUTS
 from pixelwise.metrics import predicted_classes
 from pixelwise.predict.box_prediction import BoxPrediction
+from pixelwise.predict.detection import Detected, DetectionPrediction, boxes_in_picture
+from pixelwise.predict.instance_prediction import InstancePrediction, read_instances
+from pixelwise.predict.postprocess import Pipeline
+from pixelwise.predict.postprocess.pieces import divide
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction, Prediction
 from pixelwise.predict.set_prediction import SetPrediction
 from pixelwise.predict.text_prediction import TextPrediction
@@ -38,17 +43,19 @@ class Answered:
 
     task: Task
     values: Answers
+    size: tuple[int, ...]
+    """Height and width of the picture; depth, height and width of a volume."""
     notes: tuple[str, ...]
     """What was done to the picture."""
     is_cut_off: bool
     """The preprocessing cuts the edges off, so that some pixels may have no answer."""
     keep: bool
     """Keep the probabilities of every pixel."""
-    pipeline: Pipeline = Pipeline()
+    pipeline: Pipeline = field(default_factory=Pipeline)
     """What is done to the answers."""
     picture: NDArray[Any] | None = None
     """The picture itself, where a step asks for it."""
-    geometry: Geometry = Geometry()
+    geometry: Geometry = NOWHERE
     """Where a volume lies."""
 
 
@@ -89,8 +96,12 @@ def _class(answered: Answered) -> ClassPrediction:
 
 
 def _mask(answered: Answered) -> MaskPrediction:
-    values = answered.values
-    label_map = predicted_classes(torch.from_numpy(values)[None])[0].numpy()
+    pipeline = answered.pipeline
+    values = pipeline.smoothed(answered.values, answered.picture)
+    if pipeline.threshold is None:
+        label_map = predicted_classes(torch.from_numpy(values)[None])[0].numpy()
+    else:
+        label_map = pipeline.classify(values)
     if answered.is_cut_off:
         label_map[answered.values.sum(0) < SEEN] = IGNORE
     if pipeline.of_objects:
@@ -99,8 +110,33 @@ def _mask(answered: Answered) -> MaskPrediction:
     return MaskPrediction(answered.task.classes, label_map, values if answered.keep else None, answered.notes)
 
 
-def _place_mask(values: Answers, preprocess: Preprocess, original: tuple[int, int]) -> Answers:
+def _place_mask(values: Answers, preprocess: Preprocess, original: tuple[int, ...]) -> Answers:
     return preprocess.restore_size(values, *original)
+
+
+def _volume(answered: Answered) -> VolumePrediction:
+    values = answered.values
+    label_map = predicted_classes(torch.from_numpy(values)[None])[0].numpy()
+    kept = values if answered.keep else None
+    return VolumePrediction(answered.task.classes, label_map, kept, answered.notes, answered.geometry)
+
+
+def _place_volume(values: Answers, preprocess: Preprocess, original: tuple[int, ...]) -> Answers:  # noqa: ARG001 - as the others
+    depth, height, width = original
+    return np.moveaxis(resize_volume(np.moveaxis(values, 0, -1), (depth, height, width)), -1, 0)
+
+
+def _instances(answered: Answered) -> InstancePrediction:
+    task, pipeline = answered.task, answered.pipeline
+    count = len(task.classes)
+    values = pipeline.smoothed(answered.values, answered.picture)
+    class_map = pipeline.classify(values[:count])
+    if answered.is_cut_off:
+        class_map[answered.values[:count].sum(0) < SEEN] = IGNORE
+    divided = divide(class_map, values, count, pipeline)
+    return read_instances(
+        task.classes, divided.labels, divided.classes, values, notes=answered.notes, keep=answered.keep
+    )
 
 
 def _set(answered: Answered) -> SetPrediction:
@@ -113,10 +149,29 @@ def _box(answered: Answered) -> BoxPrediction:
     return BoxPrediction(answered.task.classes, answered.values[:-4], (x_min, y_min, x_max, y_max), answered.notes)
 
 
-def _place_box(values: Answers, preprocess: Preprocess, original: tuple[int, int]) -> Answers:
+def _place_box(values: Answers, preprocess: Preprocess, original: tuple[int, ...]) -> Answers:
     centre_x, centre_y, width, height = values[-4:].tolist()
     box = in_picture((centre_x, centre_y, width, height), preprocess, *original)
     return np.concatenate([values[:-4], np.array(box, np.float32)])
+
+
+def _objects(answered: Answered) -> DetectionPrediction:
+    task = answered.task
+    assert isinstance(task, Detection)  # it is read so
+    rows = answered.values
+    found = (
+        Detected(int(label), task.classes[int(label)], probability, (x_min, y_min, x_max, y_max))
+        for label, probability, x_min, y_min, x_max, y_max in rows.tolist()
+    )
+    height, width = answered.size
+    return DetectionPrediction(task.classes, tuple(found), task.cutoffs, (height, width), notes=answered.notes)
+
+
+def _place_objects(values: Answers, preprocess: Preprocess, original: tuple[int, ...]) -> Answers:
+    """Boxes (n, 6) in pixels of the picture, from maps (K + 4, h, w)."""
+    height, width = original
+    found = find_objects(torch.from_numpy(values), len(values) - CENTRE_OUTPUTS)
+    return boxes_in_picture(found.numpy(), preprocess, (height, width))
 
 
 def _text(answered: Answered) -> TextPrediction:
@@ -139,4 +194,7 @@ READINGS: Final[Mapping[TaskName, Reading]] = {
     "multilabel": Reading(prediction=SetPrediction, make=_set),
     "localisation": Reading(prediction=BoxPrediction, make=_box, place=_place_box),
     "sequence": Reading(prediction=TextPrediction, make=_text),
+    "detection": Reading(prediction=DetectionPrediction, make=_objects, place=_place_objects),
+    "volumes": Reading(prediction=VolumePrediction, make=_volume, place=_place_volume),
+    "instances": Reading(prediction=InstancePrediction, make=_instances, place=_place_mask),
 }

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.predict.outlines import Shape, filled
-from pixelwise.predict.palette import background_class
 from pixelwise.storage.atomic import atomic_file
 
 AddPicture = Callable[[str, tuple[int, int], Iterable[Shape]], None]
@@ -24,16 +23,19 @@ AddPicture = Callable[[str, tuple[int, int], Iterable[Shape]], None]
 
 
 @contextmanager
-def open_coco(path: Path, classes: Sequence[str]) -> Iterator[AddPicture]:
+def open_coco(path: Path, classes: Sequence[str], outlined: Sequence[int]) -> Iterator[AddPicture]:
     """Open a file for pictures with their objects; it appears when the block is left without an error.
+
+    Args:
+        path: of the file.
+        classes: names.
+        outlined: indices of the classes that objects can have.
 
     Raises:
         OutputError: it cannot be written.
 
     """
-    background = background_class(classes)
-    wanted = [index for index in range(len(classes)) if index != background]
-    category = {index: place for place, index in enumerate(wanted, start=1)}
+    category = {index: place for place, index in enumerate(outlined, start=1)}
     images: list[dict[str, Any]] = []
     count = 0
     with atomic_file(path) as file:

@@ -4,12 +4,14 @@ The answer has the class table of the first model. Each model keeps its own prep
 of the classes have to agree.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelwise.data.task_names import TaskName
 from pixelwise.errors import UsageError
 from pixelwise.predict.answers import SEEN
 from pixelwise.runs.model import Model, load_model
@@ -17,6 +19,10 @@ from pixelwise.runs.model import Model, load_model
 Order = NDArray[np.int64]
 
 _SHOWN = 8
+_WITHOUT_AVERAGE: Final[Mapping[TaskName, str]] = {
+    "sequence": "chains of windows have no average that is a chain again",
+    "detection": "centres of one object lie in different pixels",
+}
 
 
 def distinct_runs(path: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -66,10 +72,10 @@ def match_classes(models: Sequence[Model], names: Sequence[str] = ()) -> list[Or
     called = names or [f"Model {number} of the ensemble" for number in range(1, len(models) + 1)]
     reference = names[0] if names else "the first"
     first, orders = models[0].task, []
-    if len(models) > 1 and first.name == "sequence":
+    if len(models) > 1 and first.name in _WITHOUT_AVERAGE:
         raise UsageError(
-            f"An ensemble of {len(models)} models for sequence",
-            expected="one model: chains of windows have no average that is a chain again",
+            f"An ensemble of {len(models)} models for {first.name}",
+            expected=f"one model: {_WITHOUT_AVERAGE[first.name]}",
             do="Name one run",
         )
     for name, model in zip(called, models, strict=True):

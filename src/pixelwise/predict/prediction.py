@@ -1,7 +1,7 @@
 """What a prediction is, for each task: what it says, how it is written down, and how it is drawn."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -42,6 +42,11 @@ class Prediction(ABC):
     """What was done to the picture that its reader should know, such as a conversion to grey."""
 
     @classmethod
+    def suffix_for(cls, path: Path) -> str:  # noqa: ARG003 - volumes are written in the format of their file
+        """Return how the name of the mask of a file's picture ends."""
+        return cls.mask_suffix
+
+    @classmethod
     @abstractmethod
     def columns(cls, classes: tuple[str, ...]) -> list[str]:
         """Return the columns of a table, after path and frame."""
@@ -67,6 +72,12 @@ class Prediction(ABC):
             ImageError: the picture cannot be read, or its size is another.
 
         """
+
+    @classmethod
+    def outlined_classes(cls, classes: Sequence[str]) -> list[int]:
+        """Return the indices of the classes that outlines can have: all but the background."""
+        background = background_class(classes)
+        return [index for index in range(len(classes)) if index != background]
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -197,9 +208,7 @@ class MaskPrediction(Prediction):
     @property
     def shapes(self) -> tuple[Shape, ...]:
         """Outlines of the connected pieces of each class but the background."""
-        background = background_class(self.classes)
-        wanted = [index for index in range(len(self.classes)) if index != background]
-        return tuple(class_shapes(self.label_map, wanted))
+        return tuple(class_shapes(self.label_map, self.outlined_classes(self.classes)))
 
     @property
     def areas_px(self) -> dict[str, int]:

@@ -210,10 +210,16 @@ class Predictor:
 
         Raises:
             ImageError, SpecError: as :meth:`predict`.
+            UsageError: the task's answers have a probability for each object, and none for a class.
 
         """
         outcome = self.predict(image, frame=frame, probabilities=True)
-        assert outcome.probabilities is not None  # it was asked for
+        if outcome.probabilities is None:
+            raise UsageError(
+                f"{self.model.task.name} gives no probability of each class",
+                expected="a task that does",
+                do="Use predict(), whose objects have one each",
+            )
         return outcome.probabilities
 
     def _ready(self, streams: Sequence[Stream], *, keep: bool) -> Iterator[Prediction | PixelwiseError]:
@@ -235,6 +241,7 @@ class Predictor:
             Answered(
                 task=self.model.task,
                 values=combined,
+                size=answers[0].original,
                 notes=tuple(notes),
                 is_cut_off=is_cut_off,
                 keep=keep,

@@ -124,6 +124,7 @@ _PLACED: Final[dict[TaskName, _Placed]] = {
     "volumes": _Placed(("flip",), "such views answer for a picture, not for each of its voxels"),
     "localisation": _Placed((), "the box lies elsewhere in every view"),
     "sequence": _Placed((), "other views show other strings"),
+    "detection": _Placed((), "every object lies elsewhere in every view"),
 }
 
 

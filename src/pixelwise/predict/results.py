@@ -3,13 +3,14 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 from numpy.typing import NDArray
 
 from pixelwise.data.names import show_path
 from pixelwise.data.task_names import TaskName
+from pixelwise.data.volumes.volume import Volume
 from pixelwise.data.writing import write_png, write_tiff
 from pixelwise.errors import UsageError, suggest
 from pixelwise.predict.coco import open_coco
@@ -19,6 +20,7 @@ from pixelwise.predict.instance_prediction import InstancePrediction
 from pixelwise.predict.object_table import open_object_table
 from pixelwise.predict.prediction import Prediction
 from pixelwise.predict.table import TableFormat, open_table
+from pixelwise.predict.volume_prediction import VolumePrediction
 from pixelwise.storage.atomic import make_folder
 
 Extra = Literal["overlays", "probabilities", "geojson", "coco"]
@@ -29,7 +31,7 @@ COCO_NAME: Final = "coco.json"
 FOLDERS: Final = ("masks", "labels", *_SUFFIXES)
 """All that a prediction may fill, which it does not take for pictures to be predicted."""
 
-AddPrediction = Callable[[InputItem, NDArray[Any] | None, Prediction], None]
+AddPrediction = Callable[[InputItem, NDArray[Any] | Volume | None, Prediction], None]
 """Takes a picture, its pixels where something is to be drawn over them, and its prediction."""
 
 
@@ -68,7 +70,7 @@ class Results:
             yield self.out / COCO_NAME
         for item in items:
             for folder in self._folders:
-                yield self._place(folder, item.target)
+                yield self._place(folder, item)
 
     @contextmanager
     def open(self) -> Iterator[AddPrediction]:
@@ -85,9 +87,11 @@ class Results:
                 form = open_object_table(self._objects, self.classes, self.fmt, self.pixel_size_um)
                 add_objects = stack.enter_context(form)
             if "coco" in self.extras:
-                add_coco = stack.enter_context(open_coco(self.out / COCO_NAME, self.classes))
+                add_coco = stack.enter_context(
+                    open_coco(self.out / COCO_NAME, self.classes, self.kind.outlined_classes(self.classes))
+                )
 
-            def add(item: InputItem, image: NDArray[Any] | None, prediction: Prediction) -> None:
+            def add(item: InputItem, image: NDArray[Any] | Volume | None, prediction: Prediction) -> None:
                 mask = self._write(item, image, prediction)
                 add_row(item, mask, prediction)
                 if add_objects is not None and isinstance(prediction, InstancePrediction):
@@ -110,18 +114,22 @@ class Results:
         masks = (self.kind.mask_folder,) if self.kind.has_mask else ()
         return (*masks, *(name for name in _SUFFIXES if name in self.extras))
 
-    def _place(self, folder: str, target: PurePosixPath) -> Path:
-        suffix = _SUFFIXES.get(folder, self.kind.mask_suffix)
-        return self.out / folder / target.parent / f"{target.name}{suffix}"
+    def _place(self, folder: str, item: InputItem) -> Path:
+        by_voxel = item.in_space and folder == "probabilities"
+        suffix = self.kind.suffix_for(item.path) if folder not in _SUFFIXES or by_voxel else _SUFFIXES[folder]
+        return self.out / folder / item.target.parent / f"{item.target.name}{suffix}"
 
-    def _write(self, item: InputItem, image: NDArray[Any] | None, prediction: Prediction) -> str:
+    def _write(self, item: InputItem, image: NDArray[Any] | Volume | None, prediction: Prediction) -> str:
         """Write a prediction's pictures; return the mask's path relative to ``out``, "" without one."""
-        places = {folder: self._place(folder, item.target) for folder in self._folders}
+        places = {folder: self._place(folder, item) for folder in self._folders}
         for place in places.values():
             make_folder(place.parent)
         if "overlays" in places and image is not None:
-            write_png(places["overlays"], prediction.overlay(image, legend=True))
-        if "probabilities" in places and prediction.probabilities is not None:
+            pixels = image.voxels if isinstance(image, Volume) else image
+            write_png(places["overlays"], prediction.overlay(pixels, legend=True))
+        if "probabilities" in places and isinstance(prediction, VolumePrediction):
+            prediction.save_probabilities(places["probabilities"])
+        elif "probabilities" in places and prediction.probabilities is not None:
             write_tiff(places["probabilities"], prediction.probabilities.transpose(1, 2, 0))
         if "geojson" in places:
             object_type: ObjectType = "detection" if self._has_objects else "annotation"

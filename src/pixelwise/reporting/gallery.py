@@ -6,8 +6,9 @@ from typing import Any
 
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.reading import SampleReader
+from pixelwise.reporting.exhibits import EXHIBITS
 from pixelwise.reporting.record import Record, entries, number
-from pixelwise.reporting.shots import EXHIBITS, ClassShot, MaskShot, Picture, Reading, RunModel, key_of
+from pixelwise.reporting.shots import ClassShot, MaskShot, Picture, Reading, RunModel, key_of
 from pixelwise.reporting.wording import clip
 
 PICTURE_LIMIT_BYTES = 90_000

@@ -1,28 +1,22 @@
-"""How one prediction is shown, task by task.
-
-A new task is one :class:`Exhibit`, and one line in :data:`EXHIBITS`.
-"""
+"""What is shown of one prediction, whatever the task: a picture with words, or a picture as several panels."""
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.boxes import Box, parse_box
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
 from pixelwise.data.reading import SampleReader
+from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import PixelwiseError
-from pixelwise.metrics import LOCALISED_IOU
-from pixelwise.predict.overlay import display_rgb, draw_box
-from pixelwise.predict.palette import background_class, class_colours
-from pixelwise.reporting.pictures import INVENTED, MISSED, Thumbnail, error_map, fit, overlay, thumbnail
-from pixelwise.reporting.record import Record, entries, number
-from pixelwise.reporting.wording import clip, label, probability_text, score_text
+from pixelwise.predict.overlay import display_rgb
+from pixelwise.reporting.pictures import Thumbnail, thumbnail
+from pixelwise.reporting.record import Record, number
+from pixelwise.reporting.wording import clip
 
 if TYPE_CHECKING:
     from pixelwise.predict.prediction import Prediction
@@ -30,13 +24,6 @@ if TYPE_CHECKING:
 
 PREDICTED_PIXELS = 2**22
 """Larger pictures are not predicted once more for the report: on a processor that takes minutes each."""
-
-TRUE_BOX = (86, 180, 233)
-PREDICTED_BOX = (230, 159, 0)
-_LINES_PER_SIDE = 96
-"""A box's line is this share of the thumbnail's longest side: more than two pixels of a page."""
-_NO_CLASS = "no class"
-_NO_TEXT = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +83,8 @@ class RunModel:
         self._path = path
         self._predictor: Predictor | None = None
 
-    def __call__(self, image: NDArray[Any]) -> "Prediction":
-        """Predict a picture (H, W, C).
+    def __call__(self, image: NDArray[Any] | Volume) -> "Prediction":
+        """Predict a picture (H, W, C), or a volume.
 
         Raises:
             PixelwiseError: the picture is too large, or cannot be predicted.
@@ -105,7 +92,8 @@ class RunModel:
         """
         from pixelwise.predict.predictor import Predictor
 
-        if image.shape[0] * image.shape[1] > PREDICTED_PIXELS:
+        size = image.voxels.shape[:3] if isinstance(image, Volume) else image.shape[:2]
+        if math.prod(size) > PREDICTED_PIXELS:
             raise PixelwiseError("The picture is too large to be predicted once more for a report")
         if self._predictor is None:
             self._predictor = Predictor.load(self._path)
@@ -143,186 +131,50 @@ def key_of(sample: dict[str, Any]) -> tuple[str, int]:
     return str(sample.get("path")), frame if isinstance(frame, int) else -1
 
 
-def _file(sample: dict[str, Any]) -> str:
+def file_of(sample: dict[str, Any]) -> str:
+    """Return how a sample is called: its path, and its frame where a file holds several."""
     path, frame = key_of(sample)
     return clip(show_path(path)) + (f" [{frame}]" if frame >= 0 else "")
 
 
-def _class_shot(record: Record, sample: Sample, picture: Picture, _model: RunModel) -> ClassShot:
-    truth, prediction = (_class_name(record, sample.get(key)) for key in ("truth", "prediction"))
-    score = number(sample.get("score"))
-    return _in_words(sample, picture, truth, prediction, probability=_probability(sample), score=score)
-
-
-def _set_shot(_record: Record, sample: Sample, picture: Picture, _model: RunModel) -> ClassShot:
-    truth, prediction = (clip(str(sample.get(key) or _NO_CLASS)) for key in ("truth", "prediction"))
-    score = number(sample.get("score"))
-    return replace(_in_words(sample, picture, truth, prediction), probability_text="", share=_percent(score))
-
-
-def _text_shot(_record: Record, sample: Sample, picture: Picture, _model: RunModel) -> ClassShot:
-    truth, prediction = (clip(str(sample.get(key) or _NO_TEXT)) for key in ("truth", "prediction"))
-    return _in_words(sample, picture, truth, prediction, probability=_probability(sample))
-
-
-def _probability(sample: Sample) -> float:
+def probability_of(sample: Sample) -> float:
+    """Return the probability of what was predicted; NaN where there is none."""
     return number(sample.get("probability"))
 
 
-def _in_words(
-    sample: Sample,
-    picture: Picture,
-    truth: str,
-    prediction: str,
-    *,
-    probability: float = math.nan,
-    score: float | None = None,
-) -> ClassShot:
-    """Return a picture with its truth and prediction as words; NaN stands for a probability that there is not."""
-    shown, fault = _shown(picture)
-    return ClassShot(
-        file=_file(sample),
-        picture=shown,
-        fault=fault,
-        truth=truth,
-        prediction=prediction,
-        right=sample.get("truth") == sample.get("prediction"),
-        probability=None if math.isnan(probability) else probability,
-        probability_text=probability_text(probability),
-        share=_percent(probability),
-        score_text="" if score is None else probability_text(score),
-    )
-
-
-def _percent(share: float) -> float:
+def percent_of(share: float) -> float:
+    """Return a share as per cent, with one decimal; 0 for NaN."""
     return 0.0 if math.isnan(share) else round(100 * share, 1)
 
 
-def _box_shot(record: Record, sample: Sample, picture: Picture, model: RunModel) -> ClassShot:
-    """Draw the true and the predicted box; the latter is found once more, as scores hold no boxes."""
-    from pixelwise.predict.box_prediction import BoxPrediction
-
-    shown, fault = None, ""
-    if picture.reading is not None:
-        try:
-            samples, index = _locate(picture)
-            image = samples.image(index)
-            small = fit(display_rgb(image))
-            scale = small.shape[1] / image.shape[1], small.shape[0] / image.shape[0]
-            line = math.ceil(max(small.shape[:2]) / _LINES_PER_SIDE)
-            truth = _scaled(parse_box(samples.manifest.annotations[index]), scale)
-            drawn = draw_box(small, truth, TRUE_BOX, line)
-            prediction = model(image)
-            assert isinstance(prediction, BoxPrediction)  # the run's task is localisation
-            drawn = draw_box(drawn, _scaled(prediction.box, scale), PREDICTED_BOX, line)
-            shown = thumbnail(drawn, picture.limit_bytes)
-        except PixelwiseError as error:
-            fault = f"The boxes cannot be shown: {clip(str(error), 200)}"
-    overlap, named = number(sample.get("score")), _class_shot(record, sample, Picture(None, None, 0), model)
-    return replace(
-        named,
-        picture=shown,
-        fault=fault,
-        right=named.right and overlap >= LOCALISED_IOU,
-        score_text="",
-        remark=f"overlap {score_text(overlap, '')}" if named.right else "",
-    )
-
-
-def _scaled(box: Box, scale: tuple[float, float]) -> Box:
-    return box[0] * scale[0], box[1] * scale[1], box[2] * scale[0], box[3] * scale[1]
-
-
-def _shown(picture: Picture) -> tuple[Thumbnail | None, str]:
+def shown_picture(picture: Picture) -> tuple[Thumbnail | None, str]:
     """Return a sample's thumbnail, or why there is none."""
     if picture.reading is None:
         return None, ""
     try:
-        samples, index = _locate(picture)
+        samples, index = locate(picture)
         return thumbnail(display_rgb(samples.image(index)), picture.limit_bytes), ""
     except PixelwiseError as error:
         return None, f"The picture cannot be shown: {clip(str(error), 200)}"
 
 
-def _mask_shot(record: Record, sample: Sample, picture: Picture, model: RunModel) -> MaskShot:
-    panels: list[tuple[str, Thumbnail]] = []
-    fault = ""
-    try:
-        _add_panels(panels, record, picture, model)
-    except PixelwiseError as error:
-        fault = f"Not all could be drawn: {clip(str(error), 300)}"
-    score = number(sample.get("score"))
-    return MaskShot(
-        file=_file(sample),
-        label=label(str((record.scores or {}).get("metric", "score"))),
-        score=None if math.isnan(score) else score,
-        score_text=score_text(score, ""),
-        panels=tuple(panels),
-        fault=fault,
-    )
+def locate(picture: Picture) -> tuple[SampleReader, int]:
+    """Return where a sample is read from.
 
+    Raises:
+        PixelwiseError: the run's manifest does not know it.
 
-def _add_panels(panels: list[tuple[str, Thumbnail]], record: Record, picture: Picture, model: RunModel) -> None:
-    """Add one panel after the other, so that an error leaves those that could be drawn."""
-    from pixelwise.predict.prediction import MaskPrediction
-
-    def add(caption: str, rgb: NDArray[np.uint8]) -> None:
-        panels.append((caption, thumbnail(rgb, picture.limit_bytes)))
-
-    samples, index = _locate(picture)
-    image, classes = samples.image(index), _classes(record)
-    add("Picture", fit(display_rgb(image)))
-    truth = samples.label_map(index)
-    add("Truth", overlay(image, truth, classes))
-    prediction = model(image)
-    assert isinstance(prediction, MaskPrediction)  # the run's task is segmentation
-    add("Prediction", overlay(image, prediction.label_map, classes))
-    add("Errors", error_map(image, truth, prediction.label_map, classes))
-
-
-def _locate(picture: Picture) -> tuple[SampleReader, int]:
+    """
     if picture.reading is None or picture.index is None:
         raise PixelwiseError("The run's manifest does not know this file")
     return picture.reading.samples, picture.index
 
 
-def _classes(record: Record) -> tuple[str, ...]:
+def classes_of(record: Record) -> tuple[str, ...]:
+    """Return the class table of a run's data; empty where it cannot be read."""
     return record.manifest.classes if record.manifest is not None else ()
 
 
-def _class_name(record: Record, value: object) -> str:
-    """Return a class's name; scores may hold its index or its name."""
-    classes = _classes(record) or tuple(str(entry.get("name")) for entry in entries(record.scores, "classes"))
-    if isinstance(value, int) and 0 <= value < len(classes):
-        return clip(classes[value], 60)
-    return clip(str(value), 60)
-
-
-def _mask_legend(record: Record) -> tuple[tuple[str, str], ...]:
-    """Return (meaning, CSS colour) of the classes that are painted, then of the error map."""
-    classes = _classes(record)
-    background = background_class(classes)
-    colours = [(name, tuple(map(int, colour))) for name, colour in zip(classes, class_colours(classes), strict=True)]
-    shown = [entry for index, entry in enumerate(colours) if index != background][:40]
-    shown.append(("error: not found" if background is not None else "error", MISSED))
-    if background is not None:
-        shown.append((f"error: {classes[background]} taken for something", INVENTED))
-    return tuple((clip(name, 40), _css(colour)) for name, colour in shown)
-
-
-def _box_legend(_record: Record) -> tuple[tuple[str, str], ...]:
-    return ("true box", _css(TRUE_BOX)), ("predicted box", _css(PREDICTED_BOX))
-
-
-def _css(colour: tuple[int, ...]) -> str:
+def css(colour: tuple[int, ...]) -> str:
+    """Write a colour for a style sheet."""
     return f"rgb({colour[0]}, {colour[1]}, {colour[2]})"
-
-
-EXHIBITS: Final[dict[str, Exhibit]] = {
-    "classification": Exhibit(worst=12, best=6, shoot=_class_shot),
-    "segmentation": Exhibit(worst=4, best=2, panels=4, shoot=_mask_shot, legend=_mask_legend),
-    "multilabel": Exhibit(worst=12, best=6, shoot=_set_shot),
-    "localisation": Exhibit(worst=12, best=6, shoot=_box_shot, legend=_box_legend, is_large=True),
-    "sequence": Exhibit(worst=12, best=6, shoot=_text_shot),
-}
-"""By the name of the task."""

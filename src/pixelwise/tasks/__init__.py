@@ -2,8 +2,10 @@
 
 from pixelwise.tasks.base import Task
 from pixelwise.tasks.box_meter import BoxMeter
+from pixelwise.tasks.centres import find_objects
 from pixelwise.tasks.classification import Classification
 from pixelwise.tasks.crop import crop_to_logits
+from pixelwise.tasks.detection import Detection
 from pixelwise.tasks.exclusive import OutputForm
 from pixelwise.tasks.instances import Instances
 from pixelwise.tasks.localisation import Localisation
@@ -16,6 +18,7 @@ from pixelwise.tasks.sequence import Sequence
 from pixelwise.tasks.set_meter import SetMeter
 from pixelwise.tasks.string_meter import StringMeter
 from pixelwise.tasks.table import TASKS, make_task, task_from_json, task_type
+from pixelwise.tasks.volumes import Volumes
 
 __all__ = [
     "BORDER_PX",
@@ -24,6 +27,7 @@ __all__ = [
     "BoxMeter",
     "Classification",
     "ClassificationMeter",
+    "Detection",
     "Instances",
     "Localisation",
     "Meter",
@@ -36,7 +40,9 @@ __all__ = [
     "SetMeter",
     "StringMeter",
     "Task",
+    "Volumes",
     "crop_to_logits",
+    "find_objects",
     "make_task",
     "task_from_json",
     "task_type",

@@ -2,57 +2,33 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
 
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.task_names import TaskName
-from pixelwise.errors import SpecError, UsageError
+from pixelwise.errors import SpecError
 from pixelwise.losses import SET_LOSSES, LossSettings, LossSum, make_loss
-from pixelwise.metrics import DEFAULT_THRESHOLD
-from pixelwise.tasks.base import Task, TaskChoices, at_least_float32, refuse_binary, training_counts
+from pixelwise.tasks.base import TaskChoices, at_least_float32, refuse_binary, training_counts
 from pixelwise.tasks.set_meter import SetMeter
+from pixelwise.tasks.thresholds import ThresholdTask
 
 _NOT_COUNTED = -1
 
 
 @dataclass(frozen=True, kw_only=True)
-class Multilabel(Task):
-    """Logits (N, K), each through a sigmoid of its own, against sets of classes (N, K) of zeros and ones.
-
-    Attributes:
-        thresholds: the probability of each class from which it counts as shown. They are chosen on the validation
-            pictures at the end of training; None until then, which means 0.5.
-
-    """
+class Multilabel(ThresholdTask):
+    """Logits (N, K), each through a sigmoid of its own, against sets of classes (N, K) of zeros and ones."""
 
     name: ClassVar[TaskName] = "multilabel"
     metric: ClassVar[str] = "map"
-
-    thresholds: tuple[float, ...] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse thresholds that do not fit, after what every task refuses."""
-        super().__post_init__()
-        given = self.thresholds
-        if given is not None and (len(given) != len(self.classes) or not all(0 <= one <= 1 for one in given)):
-            raise UsageError(
-                f"thresholds {', '.join(f'{one:g}' for one in given)}",
-                expected=f"{len(self.classes)} numbers from 0 to 1, one for each class",
-                do="Correct them",
-            )
 
     @property
     def num_outputs(self) -> int:
         """One logit per class."""
         return len(self.classes)
-
-    @property
-    def cutoffs(self) -> tuple[float, ...]:
-        """The thresholds; 0.5 where none were chosen."""
-        return self.thresholds or (DEFAULT_THRESHOLD,) * len(self.classes)
 
     @classmethod
     def from_choices(cls, classes: tuple[str, ...], choices: TaskChoices) -> Self:
@@ -102,10 +78,6 @@ class Multilabel(Task):
     def meter(self) -> SetMeter:
         """Return an empty meter: map, macro_f1 and exact_match."""
         return SetMeter(self.cutoffs)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the task as plain JSON."""
-        return {**super().to_json(), "thresholds": None if self.thresholds is None else list(self.thresholds)}
 
     @cached_property
     def _criterion(self) -> LossSum:

@@ -13,6 +13,7 @@ from pixelwise.data.task_names import TARGET_FORMS, TASK_NAMES, TaskName
 from pixelwise.errors import RunError, UsageError, suggest
 from pixelwise.tasks.base import Task, TaskChoices, check_classes
 from pixelwise.tasks.classification import Classification
+from pixelwise.tasks.detection import Detection
 from pixelwise.tasks.exclusive import OutputForm
 from pixelwise.tasks.instances import Instances
 from pixelwise.tasks.localisation import Localisation
@@ -20,6 +21,7 @@ from pixelwise.tasks.multilabel import Multilabel
 from pixelwise.tasks.segmentation import Segmentation
 from pixelwise.tasks.separation import Separation
 from pixelwise.tasks.sequence import Sequence as SequenceTask
+from pixelwise.tasks.volumes import Volumes
 
 TASKS: Final[Mapping[TaskName, type[Task]]] = {
     "classification": Classification,
@@ -28,6 +30,8 @@ TASKS: Final[Mapping[TaskName, type[Task]]] = {
     "localisation": Localisation,
     "sequence": SequenceTask,
     "instances": Instances,
+    "volumes": Volumes,
+    "detection": Detection,
 }
 
 
@@ -56,7 +60,7 @@ class _ExclusiveRecord(_Record):
     binary: OutputForm
 
 
-class _MultilabelRecord(_Record):
+class _ThresholdRecord(_Record):
     thresholds: list[float] | None
 
 
@@ -68,10 +72,12 @@ class _InstancesRecord(_Record):
 _RECORDS: Final[Mapping[TaskName, type[_Record]]] = {
     "classification": _ExclusiveRecord,
     "segmentation": _ExclusiveRecord,
-    "multilabel": _MultilabelRecord,
+    "multilabel": _ThresholdRecord,
     "localisation": _Record,
     "sequence": _Record,
     "instances": _InstancesRecord,
+    "volumes": _ExclusiveRecord,
+    "detection": _ThresholdRecord,
 }
 _FIELDS: Final = {"loss": "objective", "binary": "form"}  # a task's field for a record's, where they differ
 

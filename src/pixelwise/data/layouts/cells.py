@@ -28,12 +28,18 @@ class Target:
         names: class names: one, or any number for tasks whose pictures show several; of a string, its characters.
         mask: the mask's path in the data folder.
         box: of the object.
+        boxes: of several objects, one for each of ``names``.
 
     """
 
     names: tuple[str, ...] = ()
     mask: str = ""
     box: Box | None = None
+    boxes: tuple[Box, ...] = ()
+
+    def __add__(self, other: "Target") -> "Target":
+        """Join what two rows say of one picture's objects."""
+        return Target(names=self.names + other.names, boxes=self.boxes + other.boxes)
 
 
 Reader = Callable[[Mapping[str, str], FileFinder], Target | str]
@@ -81,6 +87,17 @@ def _box(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
     return Target(names=target.names, box=(x_min, y_min, x_max, y_max))
 
 
+def _object(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
+    """One of a picture's objects; a row whose label and edges are all empty says that there is none."""
+    if not any(cells[column] for column in ("label", *BOX_COLUMNS)):
+        return Target()
+    target = _box(cells, finder)
+    if isinstance(target, str):
+        return target
+    assert target.box is not None  # a row of a box has one
+    return Target(names=target.names, boxes=(target.box,))
+
+
 def _text(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
     """The characters in their order, accents joined to their letters (Unicode's normal form C)."""
     text = unicodedata.normalize("NFC", cells["text"])
@@ -109,6 +126,8 @@ READERS: Final[Mapping[TaskName, Reader]] = {
     "segmentation": _mask,
     "multilabel": _labels,
     "localisation": _box,
+    "detection": _object,
     "sequence": _text,
     "instances": _mask,
+    "volumes": _mask,
 }

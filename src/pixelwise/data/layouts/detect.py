@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from pixelwise.data import cifar, idx
-from pixelwise.data.layouts import class_folders, pairs, table_rows
+from pixelwise.data.layouts import class_folders, coco, pairs, table_rows
 from pixelwise.data.layouts.listing import LAYOUTS, TARGET_COLUMNS, Listing, count_kinds, is_image, suffix
 from pixelwise.data.layouts.table import Table, read_table, tables
 from pixelwise.data.layouts.tree import Tree
@@ -64,6 +64,8 @@ def _chosen(tree: Tree, layout: str, task: TaskName | None, classes: tuple[str, 
         found = idx.find_files(tree, prefix=choice or None)
     elif name == cifar.NAME:
         found = cifar.find_batches(tree)
+    elif name == coco.NAME:
+        found = coco.find(tree, classes=classes)
     else:
         found = pairs.find(tree)
     if found is None:
@@ -106,6 +108,8 @@ def _looked_for(tree: Tree, task: TaskName | None, classes: tuple[str, ...] | No
     found: list[Found] = [container] if container else []
     if (listed := table_rows.find(tree, usable, task=task, classes=classes)) is not None:
         found.append(listed)
+    if task in (None, "detection") and (annotated := coco.find(tree, classes=classes)) is not None:
+        found.append(annotated)
     if paired is not None and not (task == "classification" and class_folders.lie_beside_pairs(tree)):
         found.append(paired)
     elif not found or (class_folders.looks_like(tree) and not (listed and listed.masks)):

@@ -12,6 +12,7 @@ Fault = tuple[str, str]  # (printable path, reason)
 CLASS_FOLDERS: Final = "class-folders"
 TABLE: Final = "table"
 PAIRS: Final = "images-and-masks"
+COCO: Final = "coco"
 IMAGE_FOLDERS: Final = frozenset(["images", "image", "imgs", "img"])
 MASK_FOLDERS: Final = frozenset(
     ["masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth"]
@@ -24,7 +25,8 @@ TARGET_COLUMNS: Final = f"{', '.join(_TARGETS[:-1])} or {_TARGETS[-1]}"
 LAYOUTS: Final = {
     CLASS_FOLDERS: "DATA/CLASS/*.jpg, or DATA/train|val|test/CLASS/*.jpg",
     TABLE: f"DATA/*.csv or *.tsv with the columns path and {TARGET_COLUMNS}, and if wanted split and group",
-    PAIRS: "DATA/images/* and DATA/masks/* of the same names, or x.png beside x_mask.png",
+    PAIRS: "DATA/images/* and DATA/masks/* of the same names, or x.png beside x_mask.png; volumes likewise",
+    COCO: "DATA/*.json or DATA/annotations/*.json in COCO's form: images, annotations with bbox, categories",
     "stack": "multi-page TIFF files: DATA/train-volume.tif and train-labels.tif, or image.tif and labels.tif",
     "idx": "MNIST's files: DATA/train-images-idx3-ubyte(.gz) and train-labels-idx1-ubyte(.gz)",
     "cifar": "CIFAR's binary batches: DATA/data_batch_1.bin ..., test_batch.bin, or train.bin and test.bin",
@@ -43,7 +45,8 @@ class Listing:
         labels: class indices, -1 for none; empty where a picture may show several classes.
         masks: relative paths; empty where labels say it all.
         shown: class indices of all that a picture shows, for tasks that have several without masks.
-        boxes: (x_min, y_min, x_max, y_max) in pixels of the picture; empty unless the rows hold boxes.
+        boxes: (x_min, y_min, x_max, y_max) in pixels of the picture; empty unless the rows hold one box each.
+        box_lists: boxes of all objects of a picture, one for each of ``shown``; empty unless the rows hold any number.
         splits: split codes (place in ``names.SPLITS``).
         groups: group names, "" for none.
         faults: (path, reason) of rows that cannot be used: refused or left out as the user decides.
@@ -61,6 +64,7 @@ class Listing:
     masks: list[str] = field(default_factory=list)
     shown: list[tuple[int, ...]] = field(default_factory=list)
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    box_lists: list[tuple[tuple[float, float, float, float], ...]] = field(default_factory=list)
     splits: list[int] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)

@@ -43,17 +43,24 @@ def find(
             do="Write them",
         )
     served = served_task(tree, found, task)
+    if served == "localisation" and task is None and any(map(_repeats_pictures, found)):
+        served = "detection"
     listing = Listing(layout=NAME, task=served)
     finder = FileFinder(tree)
     targets: list[Target] = []
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[str, int]] = {}
     for table, split in zip(found, splits if len(found) > 1 else [0], strict=True):
         for row in _rows(table, served, split, finder, listing.faults):
             where = f"{show_path(table.name)} line {row.line}"
             if row.path in seen:
-                listing.faults.append((where, f"{show_path(row.path)} stands already in {seen[row.path]}"))
+                first, place = seen[row.path]
+                if served == "detection" and (listing.splits[place], listing.groups[place]) == (row.split, row.group):
+                    targets[place] += row.target
+                else:
+                    also = " with another split or group" if served == "detection" else ""
+                    listing.faults.append((where, f"{show_path(row.path)} stands already in {first}{also}"))
                 continue
-            seen[row.path] = where
+            seen[row.path] = where, len(targets)
             listing.paths.append(row.path)
             listing.splits.append(row.split)
             listing.groups.append(row.group)
@@ -65,6 +72,12 @@ def find(
     if TARGET_FORMS[served].by_pixel:
         return replace(listing, masks=[target.mask for target in targets])
     return _with_classes(tree, listing, targets, classes)
+
+
+def _repeats_pictures(table: Table) -> bool:
+    """Whether several rows name one picture: a picture with several objects has a row for each."""
+    names = [cells[table.columns["path"]] for _, cells in table.rows if len(cells) > table.columns["path"]]
+    return len(set(names)) < len(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +134,7 @@ def _with_classes(tree: Tree, listing: Listing, targets: Sequence[Target], class
         labels=[] if form.shows_several else [of_row[0] for of_row in indices],
         shown=indices if form.shows_several else [],
         boxes=[box for row in kept if (box := targets[row].box) is not None],
+        box_lists=[targets[row].boxes for row in kept] if listing.task == "detection" else [],
         splits=[listing.splits[row] for row in kept],
         groups=[listing.groups[row] for row in kept],
     )

@@ -50,6 +50,51 @@ def write_scattered(
     return out
 
 
+def write_laundry(
+    out: Path | str, *, train: int = 600, test: int = 150, side_px: int = 96, num_classes: int = 3, seed: int = 0
+) -> Path:
+    """Write pictures of none to five pieces of clothing that may touch, and ``boxes.csv`` of all of them; return it.
+
+    A picture without clothes has one row with empty cells. A quarter of the training pictures is the validation split.
+
+    Args:
+        out: the folder.
+        train: pictures of the training and validation splits.
+        test: pictures of the test split.
+        side_px: of the square canvas; 56 or more.
+        num_classes: the first so many kinds of clothes.
+        seed: of choice and place.
+
+    """
+    out, rng = as_path(out, "out"), np.random.default_rng(seed)
+    make_folder(out / "pictures")
+    rows: list[list[object]] = [["path", "label", "x_min", "y_min", "x_max", "y_max", "split"]]
+    for split, count in (("train", train), ("test", test)):
+        images, labels = fashion(split)
+        usable = np.flatnonzero(labels < num_classes)
+        for number in range(count):
+            canvas = rng.integers(0, 25, (side_px, side_px), np.uint8)
+            taken = np.zeros((side_px, side_px), np.bool_)
+            name = f"pictures/{split}-{number:05d}.png"
+            held_out = "val" if split == "train" and number % 4 == 0 else split
+            found = []
+            for piece in rng.choice(usable, rng.integers(0, 5, endpoint=True)).tolist():
+                top, left = rng.integers(0, side_px - PIECE_PX, 2, endpoint=True).tolist()
+                here = (slice(top, top + PIECE_PX), slice(left, left + PIECE_PX))
+                bright = images[piece] > 51
+                if (taken[here] & bright).any():
+                    continue  # hidden behind another one
+                taken[here] |= bright
+                canvas[here] = np.maximum(canvas[here], images[piece])
+                down, across = np.flatnonzero(bright.any(axis=1)), np.flatnonzero(bright.any(axis=0))
+                edges = left + across[0], top + down[0], left + across[-1] + 1, top + down[-1] + 1
+                found.append([name, FASHION_CLASSES[labels[piece]], *map(int, edges), held_out])
+            rows += found or [[name, "", "", "", "", "", held_out]]
+            Image.fromarray(canvas).save(out / name)
+    _write_table(out / "boxes.csv", rows)
+    return out
+
+
 def write_wardrobes(
     out: Path | str, *, train: int = 2000, test: int = 500, num_classes: int = 10, seed: int = 0
 ) -> Path:
