@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 
@@ -30,6 +31,17 @@ def test_scores_as_a_table_as_json_and_in_silence(pixelwise, trained):
     content = json.loads(pixelwise("evaluate", trained / "classes", "--split", "all", "--json", "--return-memory").out)
     assert (content["split"], content["num_images"]) == ("all", 24)
     assert pixelwise("evaluate", trained / "classes", "-q").out == ""
+
+
+def test_scores_of_outlines_on_request(pixelwise, trained):
+    done = pixelwise("evaluate", trained / "masks", "--split", "all", "--scores", "hausdorff_95,f2")
+    assert done.code == 0, done.err
+    line = next(line for line in done.out.splitlines() if line.startswith("mean_hausdorff_95"))
+    assert re.search(r"\d\.\d\d px", line)
+    assert "mean_f2" in done.out
+    refused = pixelwise("evaluate", trained / "classes", "--scores", "boundary_f")
+    assert refused.code == 2
+    assert "Leave --scores out." in refused.err
 
 
 def test_damaged_pictures_of_another_folder_are_skipped_when_asked(pixelwise, trained, sides):

@@ -129,6 +129,6 @@ def test_classifications_have_no_outlines(tmp_path) -> None:
     with pytest.raises(UsageError) as caught:
         evaluate(classifier(), root, build_manifest(root), further=["boundary_f"])
     assert str(caught.value) == (
-        "--scores boundary_f for classification. Expected no further scores, or a model for segmentation. "
+        "--scores boundary_f for classification. Expected no further scores, or a model for segmentation or volumes. "
         "Leave --scores out."
     )

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixelwise.errors import DataError
-from pixelwise.metrics import BoxSet, average_precision_of_matches, box_average_precision, match_boxes
+from pixelwise.metrics import BoxSet, average_precision_of_matches, box_average_precision, match_boxes, pairwise_iou
 
 
 def overlap(one, other):
@@ -114,6 +114,14 @@ def test_resampled_images_equal_repeated_ones() -> None:
     repeated = box_average_precision([truth[i] for i in chosen], [predicted[i] for i in chosen], 1)
     np.testing.assert_allclose(got[1:2], repeated, atol=0.02)  # equal scores of the repeated image enter together
     assert np.isnan(got[2]).all()
+
+
+def test_every_pair_of_boxes() -> None:
+    boxes = np.array([[0.0, 0, 4, 4], [2, 2, 2, 6]])
+    others = np.array([[0.0, 0, 4, 4], [2, 0, 6, 4], [9, 9, 9, 9]])
+    np.testing.assert_allclose(pairwise_iou(boxes, others), [[1, 8 / 24, 0], [0, 0, 0]])  # without area: 0
+    crowd = np.array([False, True, False])
+    np.testing.assert_allclose(pairwise_iou(boxes, others, crowd)[0], [1, 8 / 16, 0])
 
 
 def test_lists_of_different_lengths() -> None:
