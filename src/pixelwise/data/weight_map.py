@@ -136,8 +136,11 @@ def _add_ridges(
         np.minimum(next_nearest, np.maximum(nearest, distance), out=next_nearest)
         np.minimum(nearest, distance, out=nearest)
     background = (second < np.inf) & (numbers == 0)
-    reach = (first[background] + second[background]).astype(np.float64)  # of floats, exp depends on where they lie
-    weights[background] += (w0 * np.exp(reach**2 * (-0.5 / sigma**2))).astype(np.float32)
+    # In single precision the last digits of distances and of exp depend on where an array lies in memory.
+    near, next_near = (one[background].astype(np.float64) for one in (first, second))
+    if spacing is None:  # squares of distances are whole numbers
+        near, next_near = (np.sqrt(np.rint(one**2)) for one in (near, next_near))
+    weights[background] += (w0 * np.exp((near + next_near) ** 2 * (-0.5 / sigma**2))).astype(np.float32)
 
 
 def _distance(outside: NDArray[np.bool_], spacing: Sequence[float] | None) -> NDArray[np.float32]:
