@@ -38,7 +38,8 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
-from pixelwise.layers.convolution import ConvNormAct, Normalisation
+from pixelwise.layers.banding import convolve_joined
+from pixelwise.layers.convolution import ConvNormAct, Normalisation, has_hooks
 from pixelwise.layers.initialisation import he_normal_
 from pixelwise.layers.sizes import centre_crop, crop, pad_to_multiple
 from pixelwise.layers.upsampling import UpsamplingKind, upsample_2x
@@ -195,16 +196,26 @@ class UNet(Network):
         y = maps.pop()  # (N, 1024, H/16, W/16)
         for level in range(self.spec.depth, 0, -1):
             y = self.get_submodule(f"up{level}")(y)  # (N, 64 * 2^(level - 1), H/2^(level - 1), W/2^(level - 1))
-            y = self.get_submodule(f"dec{level}")(self._join(maps.pop(), y))
+            y = self._expand(level, maps.pop(), y)
         if self.spec.extra_width:
             y = self.extra(y)
         return crop(self.out(y), height, width)
 
-    def _join(self, skip: Tensor, up: Tensor) -> Tensor:
+    def _expand(self, level: int, skip: Tensor, up: Tensor) -> Tensor:
+        """Join a level's skip with what was brought up, and convolve it twice."""
+        decoder = self.get_submodule(f"dec{level}")
+        assert isinstance(decoder, nn.Sequential)
         if self.spec.skip == "none":
-            return up
+            return decoder(up)
         skip = centre_crop(skip, up.shape[-2], up.shape[-1])
-        return torch.cat([skip, up], dim=1) if self.spec.skip == "concatenate" else skip + up
+        if self.spec.skip == "sum":
+            return decoder(skip + up)
+        if self.training or has_hooks(decoder):
+            return decoder(torch.cat([skip, up], dim=1))
+        *_, first, second = decoder  # dropout is nothing in evaluation
+        joined = [skip, up]
+        del skip, up  # the list alone holds them, and lets them go before more memory is needed
+        return second(convolve_joined(first, joined, is_padded=self.spec.padding == "same"))
 
     def check_size(self, *size: int) -> None:
         """Refuse sizes whose maps a valid U-Net could not halve; same padding takes every size."""
