@@ -192,7 +192,7 @@ def test_ordinary_pictures_and_label_maps(tmp_path):
 def test_what_is_large(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), GREY)
     tifffile.imwrite(tmp_path / "a.tif", GREY)
-    tifffile.imwrite(tmp_path / "b.tif", shape=(4096, 4097), dtype="uint8")
+    tifffile.imwrite(tmp_path / "b.tif", shape=(4096, 4096), dtype="uint8")
     np.save(tmp_path / "a.npy", GREY)
     zarr.create_array(tmp_path / "folder", shape=(4, 4), dtype="uint8")
     large = {

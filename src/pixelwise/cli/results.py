@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pixelwise.cli.options import Device, KeepMemory, Quiet, RunFolder
+from pixelwise.cli.options import Device, KeepMemory, Quiet, RunFolder, parse_names
 from pixelwise.errors import Interrupted, UsageError
 
 Protocol = Annotated[
@@ -74,32 +74,80 @@ def predict(
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write the probability of every class at every pixel as TIFF.")
     ] = False,
+    write: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Further results: geojson or coco (outlines of objects and classes), overlays, probabilities.",
+        ),
+    ] = "",
+    post: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STEPS",
+            help="Steps after the network, such as fill_holes,remove_small(area=30), or none; by default the model's.",
+        ),
+    ] = None,
+    pixel_size: Annotated[
+        float | None, typer.Option(metavar="MICROMETRES", help="Side of a pixel: areas of objects also in um2.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier prediction.")] = False,
     protocol: Protocol = "centre",
     others: Annotated[
         list[Path] | None,
         typer.Option("--with", metavar="RUN", help="Average with this run's probabilities (repeatable)."),
     ] = None,
+    memory: Annotated[
+        str, typer.Option(metavar="SIZE", help="Large pictures: what the process may use, which decides their tiles.")
+    ] = "4GB",
+    tile: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="PX", help="Large pictures: longest side of a tile.", show_default=False),
+    ] = None,
+    large_format: Annotated[
+        Literal["tiff", "zarr"], typer.Option(help="Large pictures: format of masks and probabilities.")
+    ] = "tiff",
+    missing: Annotated[
+        Literal["refuse", "fill"],
+        typer.Option(help="Large pictures: what to do about tiles or chunks that a file leaves out (fill: with 0)."),
+    ] = "refuse",
     device: Device = "auto",
     keep_memory: KeepMemory = True,
     quiet: Quiet = False,
 ) -> None:
-    """Predict new pictures; one bad file does not stop the others (exit code 3 says that there was one)."""
+    """Predict new pictures; one bad file does not stop the others (exit code 3 says that there was one).
+
+    Pictures of 16 million pixels or more, Zarr and mapped arrays are predicted tile by tile; the same command goes on
+    with one that was stopped.
+    """
+    from pixelwise.cli.large import parse_memory, predict_large_pictures, split_large
     from pixelwise.cli.progress import progress_bar
-    from pixelwise.predict.files import predict_files
+    from pixelwise.predict.files import SOME_FAILED, predict_files
+    from pixelwise.predict.large import LargeOptions
     from pixelwise.predict.predictor import Predictor
     from pixelwise.runtime import keep_freed_memory
     from pixelwise.training.signals import StopRequest
 
-    if keep_memory:
-        keep_freed_memory()
-    predictor = Predictor.load([run, *(others or [])], device=device, protocol=protocol)
-    with StopRequest() as stop, progress_bar("predicting", quiet=quiet) as progress:
-        stop.defer()  # the picture at hand is finished, and the table holds every picture that was done
-        summary = predict_files(
-            predictor, inputs, out, fmt=table, overlays=overlays, probabilities=probabilities, overwrite=overwrite,
-            progress=progress, should_stop=lambda: stop.signal_number is not None,
-        )  # fmt: skip
+    further = parse_names(write)
+    options = LargeOptions(
+        memory_bytes=parse_memory(memory), tile=tile, fmt=large_format, missing=missing, overwrite=overwrite,
+        probabilities=probabilities or "probabilities" in further,
+    )  # fmt: skip
+    predictor = Predictor.load([run, *(others or [])], device=device, protocol=protocol, post=post)
+    large, ordinary = split_large(predictor, inputs)
+    with StopRequest() as stop:
+        stop.defer()  # the picture or tile at hand is finished, and what was done is kept
+        failed = predict_large_pictures(predictor, large, out, options, stop, device=device, quiet=quiet)
+        if large and not ordinary:
+            raise typer.Exit(SOME_FAILED if failed else 0)
+        if keep_memory:  # not before: large pictures have a budget, and memory that is kept goes to pieces
+            keep_freed_memory()
+        with progress_bar("predicting", quiet=quiet) as progress:
+            summary = predict_files(
+                predictor, ordinary, out, fmt=table, overlays=overlays, probabilities=probabilities,
+                write=further, pixel_size_um=pixel_size, overwrite=overwrite, progress=progress,
+                should_stop=lambda: stop.signal_number is not None,
+            )  # fmt: skip
     for picture, reason in summary.failures:
         typer.echo(f"pixelwise: {picture}: {reason}", err=True)
     if not quiet:
@@ -109,7 +157,7 @@ def predict(
         typer.echo(f"{summary.predicted} predicted, {len(summary.failures)} failed{notes}. Results: {summary.table}")
     if stop.signal_number is not None:
         raise Interrupted(stop.signal_number)
-    raise typer.Exit(summary.exit_code)
+    raise typer.Exit(SOME_FAILED if failed else summary.exit_code)
 
 
 def _runs_and_data(folders: list[Path]) -> tuple[list[Path], Path | None]:

@@ -18,7 +18,7 @@ from pixelwise.data.regions.zarr_metadata import is_zarr
 from pixelwise.errors import ImageError, UsageError
 
 LARGE_PIXELS = 2**24
-"""Pictures of more pixels (4,096 x 4,096) are predicted tile by tile."""
+"""Pictures of so many pixels (4,096 x 4,096) or more are predicted tile by tile."""
 
 ARRAY_SUFFIXES = RAW_SUFFIXES | {".npy", ".zarr"}
 """Names of files that are read by region only."""
@@ -73,7 +73,7 @@ def is_array(path: Path) -> bool:
 
 
 def is_large(path: Path) -> bool:
-    """Tell whether a path names what is read by region only, or a picture of more than :data:`LARGE_PIXELS`.
+    """Tell whether a path names what is read by region only, or a picture of :data:`LARGE_PIXELS` or more.
 
     What cannot be opened is not large: whoever reads it says why.
     """
@@ -84,9 +84,9 @@ def is_large(path: Path) -> bool:
             return False
         if not _is_tiff(path):
             info = probe(path)
-            return info.height * info.width > LARGE_PIXELS
+            return info.height * info.width >= LARGE_PIXELS
         with open_source(path, missing="fill") as source:
-            return math.prod(source.size) > LARGE_PIXELS
+            return math.prod(source.size) >= LARGE_PIXELS
     except ImageError:
         return False
 

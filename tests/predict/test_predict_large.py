@@ -1,0 +1,396 @@
+"""Large pictures: tile by tile the same labels as at once, and the same bytes however often it was stopped."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+
+from pixelwise.data.images import read_image, read_stored
+from pixelwise.data.regions import open_source
+from pixelwise.errors import ImageError, OutputError, RunError, UsageError
+from pixelwise.predict.large import LargeOptions, predict_large, run
+from pixelwise.predict.large.blend import Blend
+from pixelwise.predict.large.journal import RunJournal
+from pixelwise.predict.member import Member
+from pixelwise.predict.predictor import Predictor
+from pixelwise.predict.protocols import CENTRE
+from pixelwise.predict.tiling import TilePlan, planner, predict_tiled
+from pixelwise.predict.tiling.cuts import Line
+from small_models import classifier, preprocess, segmenter
+
+SIZE = (150, 205)
+RNG = np.random.default_rng(11)
+PICTURE = RNG.integers(0, 255, SIZE, np.uint8)
+SMALL_TILES = LargeOptions(tile=64)
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_fine(monkeypatch):
+    """Follow the graph of networks of one table once; write blocks that straddle tiles."""
+    monkeypatch.setattr(planner, "receptive_field", _field_of)
+    monkeypatch.setattr(run, "block_sides", lambda size, fmt: (48, 32))
+
+
+_FIELDS = {}
+_receptive_field = planner.receptive_field
+
+
+def _field_of(network, size=None):
+    key = (network.spec, size)
+    if key not in _FIELDS:
+        _FIELDS[key] = _receptive_field(network, size)
+    return _FIELDS[key]
+
+
+@pytest.fixture(scope="module")
+def member():
+    return Member(segmenter(classes=("background", "cell", "border")), "cpu", 1, CENTRE)
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "in" / "big.tif"
+    path.parent.mkdir()
+    tifffile.imwrite(path, PICTURE, tile=(32, 48), compression="zlib", resolution=(5000, 2500), resolutionunit=3)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(member):
+    """What the model says of the picture when it sees all of it at once."""
+    return Predictor(member.model).predict(PICTURE, probabilities=True)
+
+
+def predict(member, path, out, options=SMALL_TILES, **keywords):
+    return predict_large(member, path, out, options, **keywords)
+
+
+def contents(folder):
+    return {entry.relative_to(folder).as_posix(): entry.read_bytes() for entry in folder.rglob("*") if entry.is_file()}
+
+
+def stop_after(tiles):
+    """Ask for a stop once so many tiles are done."""
+    asked = iter(range(1000))
+    return lambda: next(asked) >= tiles
+
+
+@pytest.mark.parametrize("fmt", ["tiff", "zarr"])
+def test_labels_and_probabilities_are_those_of_the_whole_picture(member, picture, whole, tmp_path, fmt):
+    seen = []
+    options = LargeOptions(tile=64, fmt=fmt, probabilities=True)
+    summary = predict(
+        member, picture, tmp_path / "out", options, progress=lambda done, total: seen.append((done, total))
+    )
+    assert summary.is_complete
+    assert seen == [(k, len(summary.plan)) for k in range(1, len(summary.plan) + 1)]
+    assert len(summary.plan) > 9
+    everything = tuple((0, side) for side in SIZE)
+    with open_source(summary.places.mask, stored=True) as labels:
+        np.testing.assert_array_equal(labels.read(everything)[..., 0], whole.label_map)
+    with open_source(summary.places.probabilities, stored=True) as shares:
+        np.testing.assert_allclose(shares.read(everything).transpose(2, 0, 1), whole.probabilities, atol=2e-6)
+    assert summary.areas_px == whole.areas_px
+    written = json.loads(summary.places.summary.read_text())
+    assert written["areas_px"] == whole.areas_px
+    assert written["fractions"] == whole.fractions
+    assert written["areas_um2"] == {name: 8.0 * area for name, area in whole.areas_px.items()}
+    assert written["pixel_size_um"] == [4.0, 2.0]
+    assert written["size_px"] == list(SIZE)
+    assert written["tiles"]["equals_whole_picture"] is True
+    assert written["files"]["mask"] == f"masks/big.{'tif' if fmt == 'tiff' else 'zarr'}"
+    overlay = read_image(summary.places.overlay)
+    assert overlay.shape[1] >= SIZE[1]
+    assert not [path for path in (tmp_path / "out").rglob("*") if "unfinished" in path.name or "journal" in path.name]
+
+
+def test_the_mask_holds_indices_that_other_readers_understand(member, picture, whole, tmp_path):
+    places = predict(member, picture, tmp_path / "out").places
+    np.testing.assert_array_equal(read_stored(places.mask)[1][..., 0], whole.label_map)
+    with tifffile.TiffFile(places.mask) as file:
+        assert file.is_bigtiff
+        assert file.pages[0].is_tiled
+        np.testing.assert_array_equal(file.asarray(), whole.label_map)
+
+
+def test_other_inputs_are_converted_as_small_pictures_are(member, tmp_path):
+    colour = np.repeat(PICTURE[..., None], 3, axis=2)
+    np.save(tmp_path / "colour.npy", colour)
+    summary = predict(member, tmp_path / "colour.npy", tmp_path / "out")
+    assert summary.notes == ("converted from 3 to 1 channels",)
+    expected = Predictor(member.model).predict(colour).label_map
+    np.testing.assert_array_equal(read_stored(summary.places.mask)[1][..., 0], expected)
+
+
+@pytest.mark.parametrize("fmt", ["tiff", "zarr"])
+def test_a_prediction_that_was_stopped_ends_in_the_same_bytes(member, picture, tmp_path, fmt):
+    options = LargeOptions(tile=64, fmt=fmt, probabilities=True)
+    predict(member, picture, tmp_path / "once", options)
+    for tiles in (0, 4, 7):
+        summary = predict(member, picture, tmp_path / "twice", options, should_stop=stop_after(tiles))
+        assert not summary.is_complete
+        assert not summary.places.mask.exists()
+        assert not summary.places.summary.exists()
+    resumed = predict(member, picture, tmp_path / "twice", options)
+    assert resumed.is_complete
+    assert resumed.is_resumed
+    once, twice = contents(tmp_path / "once"), contents(tmp_path / "twice")
+    assert once.keys() == twice.keys()
+    changing = "summaries/big.json"
+    for name in once.keys() - {changing}:
+        assert once[name] == twice[name], name
+    first, second = (json.loads(files[changing]) for files in (once, twice))
+    for key in ("seconds", "peak_memory_bytes"):
+        del first[key], second[key]
+    assert first == second
+
+
+class Killed(BaseException):
+    """Nobody catches it: what a SIGKILL leaves, as every byte goes to the file when it is written."""
+
+
+@pytest.mark.parametrize("moment", ["before a note", "after a note", "in a note", "in a block", "at the end"])
+def test_killed_anywhere_the_successor_ends_in_the_same_bytes(member, picture, tmp_path, monkeypatch, moment):
+    once = predict(member, picture, tmp_path / "once").places.mask.read_bytes()
+    notes, blocks = iter(range(1000)), iter(range(1000))
+    with monkeypatch.context() as patch:
+        add, put, finish = RunJournal.add, run.BlockSink._put, run.write_report
+
+        def adding(self, entry):
+            if next(notes) == 5 and moment.endswith("a note"):
+                if moment == "after a note":
+                    add(self, entry)
+                if moment == "in a note":
+                    with self.path.open("ab") as file:
+                        file.write(b'{"tile":4,"ar')
+                raise Killed
+            add(self, entry)
+
+        def putting(self, place, block):
+            put(self, place, block)
+            if next(blocks) == 5 and moment == "in a block":
+                raise Killed
+
+        def reporting(*arguments, **keywords):
+            finish(*arguments, **keywords)
+            raise Killed
+
+        patch.setattr(RunJournal, "add", adding)
+        patch.setattr(run.BlockSink, "_put", putting)
+        if moment == "at the end":
+            patch.setattr(run, "write_report", reporting)
+        with pytest.raises(Killed):
+            predict(member, picture, tmp_path / "twice")
+    summary = predict(member, picture, tmp_path / "twice")
+    assert summary.is_resumed
+    assert summary.places.mask.read_bytes() == once
+    assert sum(summary.areas_px.values()) == math.prod(SIZE)
+    assert not summary.places.journal.exists()
+
+
+def test_an_unfinished_output_of_another_prediction_is_refused(member, picture, tmp_path):
+    out = tmp_path / "out"
+    predict(member, picture, out, should_stop=stop_after(3))
+    came = f"{out / 'masks'} holds the unfinished output of another prediction, which differs in "
+    remedy = (
+        ". Expected the model, input and options that it was begun with. Give the same command again to go on with it, "
+        "choose another --out, or begin anew with --overwrite."
+    )
+    other = Member(segmenter(seed=1, classes=member.model.task.classes), "cpu", 1, CENTRE)
+    for attempt, difference in (
+        (lambda: predict(member, picture, out, LargeOptions(tile=80)), "its tiles (--memory, --tile)"),
+        (lambda: predict(other, picture, out), "the model"),
+        (
+            lambda: predict(member, picture, out, LargeOptions(tile=64, probabilities=True)),
+            "the outputs (--format, --probabilities)",
+        ),
+    ):
+        with pytest.raises(UsageError) as fault:
+            attempt()
+        assert str(fault.value) == came + difference + remedy
+    tifffile.imwrite(picture, PICTURE[::-1], tile=(32, 48))
+    with pytest.raises(UsageError) as fault:
+        predict(member, picture, out)
+    assert str(fault.value) == came + "the input file" + remedy
+    begun_anew = predict(member, picture, out, LargeOptions(tile=64, overwrite=True))
+    assert begun_anew.is_complete
+    assert not begun_anew.is_resumed
+
+
+def test_results_are_replaced_only_when_asked_and_overwriting_goes_on_too(member, picture, tmp_path):
+    out = tmp_path / "out"
+    first = predict(member, picture, out).places
+    with pytest.raises(UsageError) as fault:
+        predict(member, picture, out)
+    assert str(fault.value) == (
+        f"{first.mask} and 2 more would be replaced. Expected a folder without results. Choose another --out, or allow "
+        "it with --overwrite."
+    )
+    before = first.mask.read_bytes()
+    again = LargeOptions(tile=64, overwrite=True)
+    predict(member, picture, out, again, should_stop=stop_after(5))
+    assert not first.mask.exists()
+    resumed = predict(member, picture, out, again)
+    assert resumed.is_resumed
+    assert first.mask.read_bytes() == before
+
+
+def test_results_do_not_go_into_the_input(member, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(tmp_path / "a.zarr", shape=SIZE, chunks=(64, 64), dtype="uint8")
+    array[:] = PICTURE
+    with pytest.raises(UsageError) as fault:
+        predict(member, tmp_path / "a.zarr", tmp_path / "a.zarr" / "out")
+    assert str(fault.value) == (
+        f"{tmp_path / 'a.zarr'} lies where the results go. Expected inputs from elsewhere. Choose another --out."
+    )
+
+
+def test_one_process_at_a_time(member, picture, tmp_path):
+    out = tmp_path / "out"
+    journal = out / "masks" / "big.tif.journal"
+
+    def meddle(done, _total):
+        if done == 1:
+            with pytest.raises(RunError) as fault:
+                predict(member, picture, out)
+            assert str(fault.value) == (
+                f"{journal} is in use: another process predicts the same picture. Expected one process for each "
+                "picture. Wait until it ends, or choose another --out."
+            )
+
+    assert predict(member, picture, out, progress=meddle).is_complete
+
+
+def test_what_an_earlier_process_left_is_checked(member, picture, tmp_path):
+    for fmt, lost in (("tiff", "big.tif.unfinished"), ("zarr", "big.zarr.unfinished/0/c/0/0")):
+        out, options = tmp_path / fmt, LargeOptions(tile=64, fmt=fmt)
+        summary = predict(member, picture, out, options, should_stop=stop_after(8))
+        place = out / "masks" / lost
+        if fmt == "tiff":
+            place.write_bytes(place.read_bytes()[:100])
+        else:
+            place.unlink()
+        with pytest.raises(RunError) as fault:
+            predict(member, picture, out, options)
+        unfinished = summary.places.mask.with_name(summary.places.mask.name + ".unfinished")
+        assert str(fault.value) == (
+            f"{unfinished} is not as it was left: it lacks blocks that were written. Expected the unfinished output of "
+            f"a prediction that was stopped. Remove {summary.places.journal} to begin anew."
+        )
+        journal = summary.places.journal
+        lines = journal.read_bytes().split(b"\n")
+        journal.write_bytes(b"\n".join([lines[0], b"{}{", *lines[2:]]))
+        with pytest.raises(RunError) as fault:
+            predict(member, picture, out, options)
+        assert str(fault.value) == (
+            f"{journal} is damaged. Expected the notes of a prediction that was stopped. Remove {journal} to begin "
+            "anew."
+        )
+        journal.unlink()
+        assert predict(member, picture, out, options).is_complete
+
+
+def test_pictures_of_another_kind_are_refused_before_the_first_tile(member, tmp_path):
+    np.save(tmp_path / "deep.npy", PICTURE.astype(np.uint16) * 257)
+    with pytest.raises(ImageError, match=r"holds uint16 values up to 65278. Expected about 0 to 255, the range"):
+        predict(member, tmp_path / "deep.npy", tmp_path / "out")
+    np.save(tmp_path / "many.npy", np.zeros((*SIZE, 4), np.uint8))
+    with pytest.raises(ImageError, match=r"many.npy has 4 channels. Expected 1 channel. Convert the picture"):
+        predict(member, tmp_path / "many.npy", tmp_path / "out")
+    bad = PICTURE.astype(np.float32)
+    bad[149, 77] = np.nan
+    np.save(tmp_path / "bad.npy", bad)
+    with pytest.raises(ImageError, match="holds 1 values that are NaN or infinite in rows "):
+        predict(member, tmp_path / "bad.npy", tmp_path / "out")
+    assert not list((tmp_path / "out").rglob("*.tif"))
+
+
+def test_models_without_an_answer_for_each_pixel_of_each_tile_are_refused(picture, tmp_path):
+    with pytest.raises(UsageError) as fault:
+        predict(Member(classifier(), "cpu", 1, CENTRE), picture, tmp_path / "out")
+    assert str(fault.value) == (
+        "A large picture with a classification model. Expected a model that answers for every pixel. Make the picture "
+        "smaller, or cut it into pictures."
+    )
+    resizing = segmenter()
+    resizing.preprocess = preprocess(resize="stretch", size=(64, 96))
+    with pytest.raises(UsageError) as fault:
+        predict(Member(resizing, "cpu", 1, CENTRE), picture, tmp_path / "out")
+    assert str(fault.value) == (
+        "A large picture with a model that brings every picture to 64 x 96 pixels (stretch). Expected a model that was "
+        "trained without resizing. Train with --set resize=none, or make the picture smaller."
+    )
+
+
+def test_too_little_memory_and_too_small_tiles_say_what_works(member, picture, tmp_path):
+    with pytest.raises(UsageError, match=r"is too little for one tile of unet16. Expected at least \d+ MB, for a tile"):
+        predict(member, picture, tmp_path / "out", LargeOptions(memory_bytes=10**8))
+    with pytest.raises(UsageError, match=r"tile=8 is smaller than what unet16 sees around a block of pixels. Expected"):
+        predict(member, picture, tmp_path / "out", LargeOptions(tile=8))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_that_breaks_down_is_not_believed(picture, tmp_path):
+    model = segmenter()
+    with torch.no_grad():
+        model.network.out.bias.fill_(float("nan"))
+    broken = Member(model, "cpu", 1, CENTRE)
+    with pytest.raises(ImageError, match=r"the network's answer holds NaN or infinity"):
+        predict(broken, picture, tmp_path / "out")
+
+
+def test_blended_tiles_are_summed_region_by_region():
+    size = (70, 95)
+    lines = [
+        Line(size=side, before=0, total=side, margin=0, start=0, lattice=1, phases=((-9, 9),), blend=6) for side in size
+    ]
+    plan = TilePlan(
+        network="any", size=size, shape=(40, 45), tile_bytes=0, reasons=("a layer sees the whole picture",),
+        cuts=tuple(line.cuts(length) for line, length in zip(lines, (40, 45), strict=True)),
+    )  # fmt: skip
+    image = RNG.random((*size, 2), np.float32)
+
+    def forward(pixels):
+        return (pixels - pixels.mean((0, 1))).transpose(2, 0, 1)
+
+    expected = predict_tiled(forward, image, plan)
+    found, seen = np.full((2, *size), np.nan, np.float32), np.zeros(size, int)
+    blend = Blend(plan)
+    for tile in plan:
+        block = image[tuple(slice(*span) for span in tile.read)]
+        for region, values in blend.add(tile, tile.kept(forward(tile.fill(block)))):
+            place = tuple(slice(*span) for span in region)
+            found[(slice(None), *place)] = values
+            seen[place] += 1
+    assert plan.grid[0] > 1
+    assert plan.grid[1] > 2
+    assert (seen == 1).all()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_full_disk_keeps_what_was_done(member, picture, tmp_path, monkeypatch):
+    once = predict(member, picture, tmp_path / "once").places.mask.read_bytes()
+    with monkeypatch.context() as patch:
+        from pixelwise.data.regions.tiff_store import TiffStore
+
+        write, count = TiffStore._write, iter(range(1000))
+
+        def full(self, position, content):
+            if next(count) == 7:
+                raise OSError(28, "No space left on device")
+            write(self, position, content)
+
+        patch.setattr(TiffStore, "_write", full)
+        with pytest.raises(OutputError) as fault:
+            predict(member, picture, tmp_path / "out")
+    mask = tmp_path / "out" / "masks" / "big.tif"
+    assert str(fault.value) == (
+        f"The disk is full: {mask} could not be written. Free some space, or mend the place; the same command then "
+        "goes on."
+    )
+    assert not mask.exists()
+    assert predict(member, picture, tmp_path / "out").places.mask.read_bytes() == once
