@@ -101,5 +101,6 @@ MEMBERS = {
     "vnet_monai": Shrunk(
         "vnet_monai", 2, 16, 0.05, {"widths": (8, 12), "depths": (1, 2), "up_depths": (1,), "dropout": 0.1}
     ),
+    "unet_backbone": Shrunk("unet_resnet18", 2, 32, 0.05, {"backbone": "resnet20_cifar", "widths": (8, 16)}),
     "unet3d": Shrunk("unet3d16", 2, 16, 0.05, {"widths": (8, 16, 32)}),
 }

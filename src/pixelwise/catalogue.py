@@ -14,7 +14,7 @@ from typing import Any
 
 from pixelwise.errors import SpecError, UsageError, suggest
 from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES, CLASSIFICATION_FAMILIES
-from pixelwise.networks.segmentation import deeplabv3, enet, fcn, fcn_resnet, segnet, unet, unet3d, vnet
+from pixelwise.networks.segmentation import deeplabv3, enet, fcn, fcn_resnet, segnet, unet, unet3d, unet_backbone, vnet
 from pixelwise.networks.sequence import window_crf
 from pixelwise.specs import Network, Spec
 from pixelwise.storage.paths import as_path
@@ -29,6 +29,7 @@ _SPECS: dict[str, Spec] = {
         *fcn.SPECS,
         *fcn_resnet.SPECS,
         *unet.SPECS,
+        *unet_backbone.SPECS,
         *enet.SPECS,
         *segnet.SPECS,
         *vnet.SPECS,
@@ -43,6 +44,7 @@ _KINDS: tuple[type[Spec], ...] = (
     fcn.FCNSpec,
     fcn_resnet.FCNResNetSpec,
     unet.UNetSpec,
+    unet_backbone.UNetBackboneSpec,
     enet.ENetSpec,
     segnet.SegNetSpec,
     vnet.VNetSpec,

@@ -58,7 +58,13 @@ CASES: dict[str, Spec] = {
     "torchvision-deeplabv3_resnet50": catalogue.spec("deeplabv3_resnet50"),
 }
 """The network that is to agree with each reference."""
-LARGE = {"torchvision-vgg16", "torchvision-vgg19_bn", "torchvision-wide_resnet50_2", "torchvision-alexnet", "monai-vnet"}
+LARGE = {
+    "torchvision-vgg16",
+    "torchvision-vgg19_bn",
+    "torchvision-wide_resnet50_2",
+    "torchvision-alexnet",
+    "monai-vnet",
+}
 """A quarter to half a gigabyte of weights each; tests/networks/test_vgg.py proves VGG on thin ones too."""
 
 

@@ -22,6 +22,8 @@ VARIANTS = {
     "inception_resnet_v2",
     *("unet_keras16", "unet_keras32", "unet_keras16_nobn", "unet_zhixuhao"),
     *("unet_milesial", "unet_milesial_bilinear", "unet16", "unet3d16", "fcn_inception_v3"),
+    *("unet_resnet18", "unet_resnet34", "unet_resnet50", "unet_vgg11", "unet_vgg16_bn"),
+    *("unet_densenet121", "unet_convnext_tiny"),
     *("fcn_resnet50", "fcn_resnet101", "tv_deeplabv3_resnet50", "tv_deeplabv3_resnet101"),
 }
 

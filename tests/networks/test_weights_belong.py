@@ -45,7 +45,7 @@ def test_where_no_column_can_be_set_the_message_says_so() -> None:
 
 REFERENCES = {
     "alexnet": "alexnet", "bn_inception": "bn_inception_p128", "convnext": "convnext_tiny", "densenet": "densenet121",
-    "enet": "enet_davidtvs_2018",
+    "enet": "enet_davidtvs_2018", "fcn_resnet": "fcn_resnet50", "deeplabv3": "deeplabv3_resnet50",
     "googlenet": "googlenet", "inception_resnet": "inception_resnet_v2", "inception_v3": "inception_v3",
     "inception_v4": "inception_v4", "nin": "nin_cifar", "preact_resnet": "resnetv2_50", "resnet": "resnet50",
     "vgg": "vgg11", "vnet": "vnet_monai", "wide_resnet": "wide_resnet50_2",

@@ -77,7 +77,9 @@ def fit(
     theirs: Mapping[str, Tensor],
     source: str,
     adapt: frozenset[Adaptation],
+    *,
     origins: Mapping[str, str] = MappingProxyType({}),
+    left_out: tuple[str, ...] = (),
 ) -> Fitted:
     """Return the tensors that go into the network.
 
@@ -87,13 +89,16 @@ def fit(
         source: what to call them in messages.
         adapt: the differences to bridge.
         origins: the names that they had before, where they had others.
+        left_out: children of the network whose weights are neither wanted nor taken.
 
     Raises:
         WeightsError: names or shapes differ, with the first differences.
 
     """
     own, first = network.state_dict(), _first_layer(network)
+    theirs = {name: tensor for name, tensor in theirs.items() if not belongs(name, left_out)}
     settled = _settle_auxiliary(network, own, theirs)
+    settled.wanted.difference_update([name for name in own if belongs(name, left_out)])
     tensors, notes, channels = settled.theirs, settled.notes, _channels(own, theirs, first)
     if channels is not None and "input" in adapt:
         tensors[first] = adapt_filters(tensors[first], own[first].shape[1])
@@ -101,8 +106,8 @@ def fit(
         notes.append(f"The first layer's filters were brought from {channels} to {into}.")
     if "head" in adapt:
         classes = _classes(network, own, tensors)
-        tensors = {name: tensor for name, tensor in tensors.items() if not _belongs(name, network.heads)}
-        settled.wanted.difference_update([name for name in own if _belongs(name, network.heads)])
+        tensors = {name: tensor for name, tensor in tensors.items() if not belongs(name, network.heads)}
+        settled.wanted.difference_update([name for name in own if belongs(name, network.heads)])
         instead = "" if classes is None else f"{network.num_classes} instead of "
         count = _count(network.num_classes if classes is None else classes, "class", "classes")
         notes.append(f"Fresh weights for {instead}{count}: {', '.join(network.heads)}.")
@@ -125,7 +130,7 @@ def _settle_auxiliary(network: Network, own: Mapping[str, Tensor], theirs: Mappi
     settled = _Settled(dict(theirs), set(own), [])
     names = {name.split(".")[0] for name in {**own, **theirs}}
     for head in sorted(names.intersection(network.auxiliary_heads)):
-        in_file, in_network = ([name for name in table if _belongs(name, (head,))] for table in (theirs, own))
+        in_file, in_network = ([name for name in table if belongs(name, (head,))] for table in (theirs, own))
         if in_file and not in_network:
             for name in in_file:
                 del settled.theirs[name]
@@ -155,12 +160,13 @@ def _channels(own: Mapping[str, Tensor], theirs: Mapping[str, Tensor], first: st
 def _classes(network: Network, own: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> int | None:
     """Return how many classes the file's heads tell apart, where that is not as many as the network's."""
     for name in reversed(list(own)):
-        if name in theirs and _belongs(name, network.heads) and theirs[name].shape[:1] != own[name].shape[:1]:
+        if name in theirs and belongs(name, network.heads) and theirs[name].shape[:1] != own[name].shape[:1]:
             return theirs[name].shape[0] if theirs[name].ndim else None
     return None
 
 
-def _belongs(name: str, modules: tuple[str, ...]) -> bool:
+def belongs(name: str, modules: tuple[str, ...]) -> bool:
+    """Say whether a tensor lies in one of these modules."""
     return any(name.startswith(f"{module}.") for module in modules)
 
 
@@ -179,7 +185,7 @@ def _compare(
     strangers = [name for name in theirs if name not in own]
     first = _first_layer(network)
     channels, classes = _channels(own, theirs, first), _classes(network, own, theirs)
-    explained = {name for name in unequal if classes is not None and _belongs(name, network.heads)}
+    explained = {name for name in unequal if classes is not None and belongs(name, network.heads)}
     if channels is not None:
         explained.add(first)
     words = [

@@ -1,6 +1,5 @@
 """From a file, or from tensors by name, into a network."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ from pixelwise.errors import WeightsError
 from pixelwise.specs import Network, Pretraining
 from pixelwise.weights.files import check_file, read_weights
 from pixelwise.weights.fit import COUNTER, fit, parse_adaptations
-from pixelwise.weights.layout import Layout
+from pixelwise.weights.owner import find_owner, inherit
 from pixelwise.weights.record import check_record
-from pixelwise.weights.table import LAYOUTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +63,9 @@ def load_tensors(
 ) -> tuple[str, ...]:
     """Copy named tensors into ``network``, through the name map of the layout that they have.
 
-    Where the layout is that of published weights, ``network.pretraining`` then says which pictures they expect, unless
-    the first layer was adapted.
+    They are the network's own, or those of a network that it can start from (its backbone, or an earlier stage of its
+    training), of which the layers that both have are taken. Where the layout is that of published weights,
+    ``network.pretraining`` then says which pictures they expect, unless the first layer was adapted.
 
     Args:
         network: where they go; it is unchanged if anything does not fit.
@@ -92,18 +91,23 @@ def plan_tensors(
     """Prove that named tensors fit a network, which stays as it is. See :func:`load_tensors`."""
     wanted = parse_adaptations(adapt)
     _check_forms(tensors, source)
-    layout = _layout(network, tensors)
-    if layout is None:
-        fitted = fit(network, tensors, source, wanted)
-    else:
-        layout.check_spec(network.spec, source)
-        names = layout.names(network, tensors, source)
-        renamed = layout.rename(names, tensors)
-        fitted = fit(network, renamed, source, wanted, {ours: theirs for theirs, ours in names.items()})
-    for name, tensor in fitted.tensors.items():
+    owner = find_owner(network, tensors, source)
+    theirs = dict(tensors)
+    if owner.layout is not None:
+        owner.layout.check_spec(owner.network.spec, source)
+        theirs = owner.layout.rename(owner.names, tensors)
+    if owner.network.spec.task != network.spec.task:
+        wanted -= {"head"}  # a backbone's is left out anyway
+    origins = {ours: original for original, ours in owner.names.items()}
+    fitted = fit(owner.network, theirs, source, wanted, origins=origins, left_out=owner.left_out)
+    taken, notes = fitted.tensors, fitted.notes
+    if owner.network is not network:
+        taken, note = inherit(network, owner, fitted.tensors)
+        notes = (*notes, note)
+    for name, tensor in taken.items():
         _check_values(name, tensor, source)
-    pretraining = layout.pretraining if layout and fitted.keeps_input else None
-    return PlannedWeights(fitted.tensors, fitted.notes, pretraining)
+    pretraining = owner.layout.pretraining if owner.layout and fitted.keeps_input else None
+    return PlannedWeights(taken, notes, pretraining)
 
 
 def _put(network: Network, planned: PlannedWeights) -> tuple[str, ...]:
@@ -134,10 +138,3 @@ def _check_values(name: str, tensor: Tensor, source: str) -> None:
             expected="finite weights",
             do="Take an earlier checkpoint: the training that wrote this one had failed",
         )
-
-
-def _layout(network: Network, tensors: Mapping[str, Tensor]) -> Layout | None:
-    for layout in reversed(LAYOUTS.get(network.spec.family, ())):
-        if any(re.search(layout.marker, name) for name in tensors):
-            return layout
-    return None

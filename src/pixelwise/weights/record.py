@@ -36,7 +36,7 @@ def weights_file(path: Path) -> Path:
 
 
 def check_record(path: Path, spec: Spec) -> None:
-    """Compare a network with the record beside a file of weights, if there is one.
+    """Compare a network, and those whose weights it can start from, with the record beside a file, if there is one.
 
     Raises:
         WeightsError: the weights belong to another network, with the difference.
@@ -45,22 +45,30 @@ def check_record(path: Path, spec: Spec) -> None:
     theirs = _recorded(path)
     if theirs is None:
         return
-    ours, name = spec.to_json(), theirs.get("name")
+    candidates = (spec, *spec.precursors)
+    differences = {candidate: _differences(theirs, candidate) for candidate in candidates}
+    if not all(differences.values()):
+        return
+    family = [candidate for candidate in candidates if candidate.family == theirs.get("family")]
+    nearest = (family or candidates)[0]
+    raise WeightsError(
+        f"{path} holds weights of another network, {theirs.get('name')}: {', '.join(differences[nearest])}",
+        expected=f"weights of {nearest.name} as it is",
+        do="Take the network that the weights belong to, or give other weights",
+    )
+
+
+def _differences(theirs: Mapping[str, Any], spec: Spec) -> list[str]:
+    """Say in which columns that change an answer a record is not that of a network."""
+    ours = spec.to_json()
     if theirs.get("family") != ours["family"]:
-        differences = [f"family {theirs.get('family')} instead of {ours['family']}"]
-    else:
-        columns = theirs.get("columns", {})
-        differences = [
-            f"{key}={show_value(columns[key])} instead of {show_value(value)}"
-            for key, value in json.loads(json.dumps(ours["columns"])).items()
-            if key in columns and columns[key] != value and key not in TRAINING_COLUMNS
-        ]
-    if differences:
-        raise WeightsError(
-            f"{path} holds weights of another network, {name}: {', '.join(differences)}",
-            expected=f"weights of {ours['name']} as it is",
-            do="Take the network that the weights belong to, or give other weights",
-        )
+        return [f"family {theirs.get('family')} instead of {ours['family']}"]
+    columns = theirs.get("columns", {})
+    return [
+        f"{key}={show_value(columns[key])} instead of {show_value(value)}"
+        for key, value in json.loads(json.dumps(ours["columns"])).items()
+        if key in columns and columns[key] != value and key not in TRAINING_COLUMNS
+    ]
 
 
 def _recorded(path: Path) -> Mapping[str, Any] | None:

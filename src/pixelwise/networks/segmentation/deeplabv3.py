@@ -88,8 +88,9 @@ class DeepLabV3Spec(Spec):
 
     @property
     def precursors(self) -> tuple[Spec, ...]:
-        """The backbone."""
-        return (backbone_row(self.backbone, self.name),)
+        """The same network at the other output stride, and the backbone."""
+        other = self.replace(output_stride=24 - self.output_stride)
+        return (other, backbone_row(self.backbone, self.name))
 
     def build(self, in_channels: int, num_classes: int) -> DilatedNetwork:
         """Make the network; any number of channels and classes is possible."""

@@ -38,6 +38,7 @@ Training: 32s first, then 16s from the weights of 32s, then 8s from those of 16s
 - Trunks start from their own paper's initial weights where no others are given; the paper starts from ImageNet's.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from itertools import count
 from typing import ClassVar, Literal, NamedTuple
@@ -56,6 +57,9 @@ from pixelwise.specs import Network, NetworkKind, Spec
 
 AT_ONCE = 0.01
 """Factor on the maps of the first skip; its square on those of the second (the published at-once network)."""
+
+STAGES = ("fcn32s", "fcn16s", "fcn8s")
+"""What a network of so many skips is called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +98,11 @@ class FCNSpec(Spec):
 
     @property
     def precursors(self) -> tuple[Spec, ...]:
-        """The network with one skip less, and the backbone."""
-        coarser = (self.replace(skips=self.skips - 1),) if self.skips else ()
+        """The networks with fewer skips, and the backbone."""
+        coarser = (
+            dataclasses.replace(self.replace(skips=skips), name=dict(enumerate(STAGES)).get(skips, self.name))
+            for skips in reversed(range(self.skips))
+        )
         return (*coarser, backbone_row(self.backbone, self.name))
 
     def build(self, in_channels: int, num_classes: int) -> Network:
@@ -250,4 +257,4 @@ SPECS: tuple[FCNSpec, ...] = (
     FCNSpec(name="fcn_inception_v3", backbone="inception_v3", facts=FACTS["fcn_inception_v3"]),
 )
 
-ALIASES = {f"{name}_vgg16": name for name in ("fcn32s", "fcn16s", "fcn8s")}
+ALIASES = {f"{name}_vgg16": name for name in STAGES}
