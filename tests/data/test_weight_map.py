@@ -6,7 +6,7 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelwise.data.weight_map import NEGLIGIBLE, connected_objects, weight_map
+from pixelwise.data.weight_map import NEGLIGIBLE, connected_objects, separate_touching, weight_map
 from pixelwise.errors import DataError, UsageError
 
 
@@ -101,6 +101,28 @@ def test_connected_objects_of_every_class() -> None:
     cube = np.zeros((2, 2, 2), np.uint8)
     cube[0, 0, 0] = cube[1, 1, 1] = 1
     assert connected_objects(cube).max() == 2
+
+
+@pytest.mark.parametrize("shape", [(14, 17), (5, 6, 7)])
+@pytest.mark.parametrize("kind", [np.uint8, np.int32])
+def test_touching_objects_are_separated(shape, kind) -> None:
+    instances = random_objects(4, shape, 12, 6).astype(kind)
+    got = separate_touching(instances)
+    assert got.dtype == kind
+    for place in np.ndindex(*shape):
+        around = instances[tuple(slice(max(0, at - 1), at + 2) for at in place)]
+        touches = bool(set(around.ravel()) - {0, instances[place]})
+        assert got[place] == (0 if touches else instances[place])
+    assert (got != instances).any()
+    np.testing.assert_array_equal(separate_touching(got), got)
+    np.testing.assert_array_equal(separate_touching(np.ones(shape, kind)), np.ones(shape))
+
+
+def test_the_border_between_touching_objects_weighs_most() -> None:
+    touching = np.repeat([[1, 1, 1, 2, 2, 2]], 4, axis=0)
+    assert weight_map(touching, class_weights=(1, 1)).max() == 1  # no background, no ridge
+    got = weight_map(separate_touching(touching), class_weights=(1, 1))
+    np.testing.assert_allclose(got[0], [1, 1, *[1 + 10 * np.exp(-(3**2) / 50)] * 2, 1, 1], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
