@@ -32,7 +32,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pixelwise as pw
-from pixelwise.metrics import best_over_thresholds, rand_error, segments, thin_borders, v_info, v_rand, warping_error
+from pixelwise.metrics import (
+    best_over_thresholds,
+    pixel_error,
+    rand_error,
+    segments,
+    thin_borders,
+    v_info,
+    v_rand,
+    warping_error,
+)
 from pixelwise.specs import Spec
 from pixelwise.training.source import DataOptions
 
@@ -50,7 +59,7 @@ WAYS: dict[str, tuple[str, dict[str, str]]] = {
 
 Mask = NDArray[Any]
 SCORES: dict[str, tuple[Callable[[Mask, Mask], float], bool]] = {
-    "pixel error": (lambda truth, mask: float((truth != mask).mean()), True),
+    "pixel error": (pixel_error, True),
     "V-Rand (thinned)": (lambda truth, mask: v_rand(segments(truth), thin_borders(segments(mask))).f, False),
     "V-Info (thinned)": (lambda truth, mask: v_info(segments(truth), thin_borders(segments(mask))).f, False),
     "Rand error": (lambda truth, mask: rand_error(segments(truth), segments(mask)), True),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pixelwise.errors import DataError
 from pixelwise.metrics import (
     best_over_thresholds,
+    pixel_error,
     rand_error,
     segments,
     thin_borders,
@@ -108,11 +109,12 @@ def test_best_threshold_of_a_stack() -> None:
     truths = [np.array([[1, 0, 1, 0]]), np.array([[1, 1, 0, 0]])]
     probabilities = [np.array([[0.9, 0.35, 0.8, 0.1]]), np.array([[0.45, 0.7, 0.15, 0.2]])]
 
-    def pixel_error(truth, prediction):
-        return float((truth != prediction).mean())
-
     assert best_over_thresholds(pixel_error, truths, probabilities, lowest=True) == (0.0, 0.4)
     assert best_over_thresholds(pixel_error, truths, probabilities, thresholds=(0.0, 0.95)) == (0.5, 0.0)
+
+
+def test_pixel_error_counts_differing_pixels_whatever_marks_them() -> None:
+    assert pixel_error(np.array([0, 255, 255, 0]), np.array([0.0, 1.0, 0.0, 1.0])) == 0.5
 
 
 def topology(mask):
@@ -166,6 +168,9 @@ def test_warping_forgives_shifts_and_punishes_mergers() -> None:
 
 
 def test_arrays_that_do_not_fit() -> None:
+    for score in (pixel_error, v_info):
+        with pytest.raises(DataError, match=r"^The prediction has shape \(2,\)\. Expected \(3,\), as the truth\."):
+            score(np.zeros(3), np.zeros(2))
     with pytest.raises(DataError) as caught:
         v_rand(np.zeros((2, 2), int), np.zeros((2, 3), int))
     assert str(caught.value) == (

@@ -98,6 +98,21 @@ def v_info(truth: NDArray[Any], prediction: NDArray[Any]) -> VScore:
     return VScore(*(min(1.0, shared / part) if part > 0 else 1.0 for part in parts))
 
 
+def pixel_error(truth: NDArray[Any], prediction: NDArray[Any]) -> float:
+    """Return the share of elements in which two masks differ, 0 to 1: the challenge's pixel error, 1 - pixel accuracy.
+
+    Args:
+        truth: of any shape, not empty; what is not 0 belongs to the mask.
+        prediction: the same shape.
+
+    Raises:
+        DataError: shapes that differ.
+
+    """
+    _check_shapes(truth, prediction)
+    return float(((truth != 0) != (prediction != 0)).mean())
+
+
 def rand_error(truth: NDArray[Any], prediction: NDArray[Any]) -> float:
     """Return the challenge's Rand error, 1 - F of :func:`v_rand`, of segmentations as they are (not thinned)."""
     return 1 - v_rand(truth, prediction).f
@@ -136,12 +151,7 @@ def best_over_thresholds(
 
 def _shares(truth: NDArray[Any], prediction: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
     """Return the shares of the pairs of segments, of the true and of the proposed segments, none of them 0."""
-    if truth.shape != prediction.shape:
-        raise DataError(
-            f"The prediction has shape {prediction.shape}",
-            expected=f"{truth.shape}, as the truth",
-            do="Compare segmentations of the same picture",
-        )
+    _check_shapes(truth, prediction)
     inside = truth != 0
     own, other = truth[inside], prediction[inside]
     single = np.full(int((other == 0).sum()), 1.0)  # segments of one pixel each
@@ -155,3 +165,12 @@ def _shares(truth: NDArray[Any], prediction: NDArray[Any]) -> tuple[NDArray[np.f
         counts / max(len(own), 1)
         for counts in (np.concatenate([pairs[pairs > 0], single]), owns, np.concatenate([others, single]))
     )
+
+
+def _check_shapes(truth: NDArray[Any], prediction: NDArray[Any]) -> None:
+    if truth.shape != prediction.shape:
+        raise DataError(
+            f"The prediction has shape {prediction.shape}",
+            expected=f"{truth.shape}, as the truth",
+            do="Compare segmentations of the same picture",
+        )
