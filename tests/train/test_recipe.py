@@ -10,7 +10,7 @@ from pixelwise.training.recipes import RECIPES, make_recipe
 
 
 def test_a_recipe_stays_small():
-    assert len(dataclasses.fields(Recipe)) <= 28
+    assert len(dataclasses.fields(Recipe)) <= 36
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -52,6 +52,19 @@ def test_alexnets_and_vggs_numbers():
     assert [factor**3 for factor in owt.factors] == pytest.approx([1 / 250, 1 / 250**2, 1 / 250**3])
 
 
+def test_fcns_and_deeplabs_numbers():
+    fcn, heavy, deeplab = (make_recipe(name) for name in ("fcn", "fcn_heavy", "deeplabv3"))
+    assert (fcn.batch_size * fcn.accumulate, fcn.momentum, fcn.learning_rate) == (20, 0.9, 1e-4)
+    assert (heavy.batch_size, heavy.momentum, heavy.weight_decay) == (1, 0.99, 5e-4)
+    assert heavy.epochs * 8_498 == pytest.approx(100_000, rel=0.02)
+    rates = [make_recipe(name).learning_rate for name in ("fcn_heavy", "fcn_heavy_16s", "fcn_heavy_8s")]
+    assert [rate / rates[0] for rate in rates] == pytest.approx([1, 1e-2, 1e-4])
+    assert rates[0] / (500 * 375) == pytest.approx(1e-10)
+    assert (deeplab.batch_size * deeplab.accumulate, deeplab.crop, deeplab.schedule) == (16, (513, 513), "polynomial")
+    assert deeplab.epochs * 10_582 / 16 == pytest.approx(30_000, rel=0.02)
+    assert (deeplab.learning_rate, make_recipe("deeplabv3_os8").learning_rate) == (0.007, 0.001)
+
+
 def test_resnet110_warms_up_at_a_tenth():
     recipe = make_recipe("resnet110_cifar")
     assert recipe.factors[0] * recipe.learning_rate == pytest.approx(0.01)
@@ -63,7 +76,8 @@ def test_override_reads_the_command_lines_text():
         "epochs": "7", "learning_rate": "3e-4", "size": "96", "crop": "64,32", "augment": "none", "resize": "pad",
         "clip_norm": "none", "schedule": "step", "milestones": "0.5,0.75", "factors": "0.1,0.01",
     })  # fmt: skip
-    assert (recipe.epochs, recipe.learning_rate, recipe.size, recipe.crop) == (7, 3e-4, (96, 96), (64, 32))
+    assert (recipe.epochs, recipe.learning_rate, recipe.size, recipe.crop) == (7, 3e-4, (96,), (64, 32))
+    assert (recipe.with_sides(2).size, recipe.with_sides(2).crop) == ((96, 96), (64, 32))
     assert (recipe.augment, recipe.resize, recipe.clip_norm) == ("none", "pad", None)
     assert (recipe.milestones, recipe.factors) == ((0.5, 0.75), (0.1, 0.01))
 
@@ -153,7 +167,7 @@ def test_settings_of_transfer_and_of_the_inception_papers_are_read():
         ),
         ({"rate_decay": "1.5"}, "recipe: rate_decay=1.5. Expected more than 0 and at most 1. Correct the value."),
         ({"size": "0,5"}, "recipe: size=0,5. Expected at least 1 pixel. Correct the value."),
-        ({"size": "64", "resize": "none"}, "recipe: size=64,64. Expected none where resize=none. Correct the value."),
+        ({"size": "64", "resize": "none"}, "recipe: size=64. Expected none where resize=none. Correct the value."),
     ],
 )
 def test_refusals(settings, message):

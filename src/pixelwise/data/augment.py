@@ -281,6 +281,8 @@ AUGMENTATIONS: dict[str, Augment] = {
     "photographs": Augment(
         flip_horizontal=0.5, rotate_degrees=10, area=(0.35, 1.0), brightness=0.1, contrast=0.2, saturation=0.3
     ),
+    # Chen et al. 2017 (DeepLab-v3), section 4.1.
+    "scenes": Augment(flip_horizontal=0.5, scale=(0.5, 2.0)),
     "cells": Augment(
         flip_horizontal=0.5,
         flip_vertical=0.5,

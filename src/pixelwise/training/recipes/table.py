@@ -9,8 +9,10 @@ from pixelwise.training.recipes import (
     alexnet,
     bn_inception,
     convnext,
+    deeplabv3,
     densenet,
     enet,
+    fcn,
     general,
     googlenet,
     inception_v3,
@@ -55,8 +57,14 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "densenet_cifar": densenet.densenet_cifar,
     "enet": enet.enet,
     "convnext": convnext.convnext,
+    "fcn": fcn.fcn,
+    "fcn_heavy": fcn.fcn_heavy,
+    "fcn_heavy_16s": fcn.fcn_heavy_16s,
+    "fcn_heavy_8s": fcn.fcn_heavy_8s,
     "unet": unet.unet,
     "unet_cells": unet.unet_cells,
+    "deeplabv3": deeplabv3.deeplabv3,
+    "deeplabv3_os8": deeplabv3.deeplabv3_os8,
 }
 
 
