@@ -189,13 +189,6 @@ def test_balanced_weights_are_inverse_to_the_counts(tmp_path):
     assert Classification.balanced_weights(manifest) == pytest.approx((24 / (2 * 18), 24 / (2 * 6)))
     run = start(data, tmp_path / "run", class_weights="balanced")
     assert len(run.config.task["class_weights"]) == 2
-    message = refusal(
-        DataError, train, write_masks(tmp_path / "m"), "unet16", class_weights="balanced", should_check=False
-    )
-    assert message == (
-        "balanced class weights for masks. Expected class folders or labels. Give one number for each class, such as"
-        " --class-weights 1,5, or add a Dice term: --set loss=bce+dice."
-    )
 
 
 # Refusals before the first epoch

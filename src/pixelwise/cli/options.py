@@ -96,21 +96,22 @@ def parse_ignore(value: int) -> int | None:
     return None if value < 0 else value
 
 
-def parse_class_weights(text: str | None) -> tuple[float, ...] | Literal["balanced"] | None:
-    """Read ``balanced`` or ``1,2.5``, one number for each class; None stays None.
+def parse_class_weights(text: str | None) -> tuple[float, ...] | Literal["balanced", "enet"] | None:
+    """Read ``balanced``, ``enet`` or ``1,2.5``, one number for each class; None stays None.
 
     Raises:
         UsageError: something else.
 
     """
-    if text is None or text == "balanced":
-        return "balanced" if text else None
+    match text:
+        case None | "balanced" | "enet":
+            return text
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(
             f"--class-weights {text}",
-            expected="balanced, or one number for each class",
+            expected="balanced, enet, or one number for each class",
             do="For example --class-weights 1,2.5",
         ) from None
 

@@ -55,7 +55,7 @@ def train(
     class_weights: Annotated[
         str | None,
         typer.Option(
-            help="Factors in the loss: one number for each class (1,2.5), or balanced (no masks): rare count more."
+            help="Factors in the loss: one number for each class (1,2.5), or balanced or enet (masks): rare count more."
         ),
     ] = None,
     separate: Annotated[

@@ -17,6 +17,7 @@ from pixelwise.data.manifest import Manifest
 from pixelwise.data.task_names import TARGET_FORMS, TaskName
 from pixelwise.errors import DataError, UsageError
 from pixelwise.specs import NetworkKind
+from pixelwise.tasks.class_weights import balanced
 from pixelwise.tasks.meter import Meter
 
 
@@ -53,6 +54,8 @@ class Task(ABC):
     name: ClassVar[TaskName]
     metric: ClassVar[str]
     """The score that picks the best weights; higher is better."""
+    weighs_pixels: ClassVar[bool] = False
+    """Whether class weights follow from counts of pixels instead of pictures."""
     network_kind: ClassVar[NetworkKind] = "classification"
     """Of the networks that can be trained for it."""
     default_networks: ClassVar[tuple[str, str]] = ("resnet20_cifar", "resnet18")
@@ -94,8 +97,7 @@ class Task(ABC):
             DataError: the data cannot say, or a class has no training pictures.
 
         """
-        counts = training_counts(manifest)
-        return tuple(float(weight) for weight in counts.sum() / (len(counts) * counts))
+        return balanced(training_counts(manifest), manifest.classes, "pictures")
 
     @property
     def is_weighed(self) -> bool:

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError, SpecError
@@ -27,6 +26,7 @@ class Segmentation(ExclusiveTask):
     dimensions: ClassVar[int] = 2
     """Axes of a label map."""
     form_of_two: ClassVar[OutputForm] = "sigmoid"
+    weighs_pixels: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse what no label map can hold, after what every task refuses."""
@@ -37,21 +37,6 @@ class Segmentation(ExclusiveTask):
                 expected=f"at most {IGNORE}, as label maps are bytes and {IGNORE} means not counted",
                 do="Join classes",
             )
-
-    @classmethod
-    def balanced_weights(cls, manifest: Manifest) -> tuple[float, ...]:
-        """Refuse: the manifest holds no counts of pixels.
-
-        Raises:
-            DataError: always.
-
-        """
-        raise DataError(
-            "balanced class weights for masks",
-            expected="class folders or labels",
-            do="Give one number for each class, such as --class-weights 1,5, or add a Dice term: --set loss="
-            + ("bce+dice" if len(manifest.classes) == 2 else "ce+dice"),
-        )
 
     def fit_target(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the central part of the label maps that the logits cover.

@@ -84,7 +84,7 @@ def same_request(
     config = run.config
     _refuse(run, differences(_recorded(config), _asked_for(config, spec, choices, root, options)))
     then = recipe_of(config)
-    task, _, settled = settle_request(run.manifest, spec, recipe, choices)
+    task, _, settled = settle_request(run.manifest, spec, recipe, choices, root=root)
     if choices.batch == "auto":
         settled = _divided(settled, then)
     weights = {"class_weights": config.task.get("class_weights")}, {"class_weights": task.to_json()["class_weights"]}

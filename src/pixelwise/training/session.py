@@ -22,6 +22,7 @@ from pixelwise.training.announce import describe_cuts, describe_plan, describe_s
 from pixelwise.training.assemble import make_job, make_state, recipe_of
 from pixelwise.training.checkpoint import FOLDER_NAME, latest_checkpoint, restore
 from pixelwise.training.claim import choose_folder, claimed
+from pixelwise.training.class_weights import ClassWeights
 from pixelwise.training.continuation import (
     changed_recipe,
     same_device,
@@ -37,7 +38,7 @@ from pixelwise.training.recipe import Recipe
 from pixelwise.training.recipes import make_recipe
 from pixelwise.training.signals import StopRequest, explained
 from pixelwise.training.source import BadImages, DataOptions, index_source, read_source
-from pixelwise.training.start import Choices, ClassWeights, choose_spec, default_network, plan_run
+from pixelwise.training.start import Choices, choose_spec, default_network, plan_run
 
 CHECKPOINT_SECONDS = 300.0
 
@@ -92,7 +93,8 @@ def train(
             known, instead of measured ones.
         adapt: differences between weights and network to bridge: ``"head"`` draws fresh last layers for other classes,
             ``"input"`` brings the first layer's filters to other channels.
-        class_weights: one factor per class for the loss, or "balanced": inverse to the training pictures' counts.
+        class_weights: one factor per class for the loss, or a rule: "balanced", inverse to the training pictures'
+            counts, of masks to their pixels'; "enet" for masks, 1 / ln(1.02 + share), which spares frequent classes.
         bad_images: refuse the data when a picture is damaged, or skip it and record that.
         options: further choices about layout, masks and splits; ``task`` and ``bad_images`` here go before its own.
         on_existing: what to do when ``out`` holds a run: refuse, or resume it if it was started with this request;

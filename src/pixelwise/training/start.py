@@ -8,7 +8,7 @@ import dataclasses
 import math
 import platform
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -30,6 +30,7 @@ from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS, Task, make_task
 from pixelwise.tasks.views import hidden_objects
+from pixelwise.training.class_weights import ClassWeights, settle_class_weights
 from pixelwise.training.device import Precision, describe_machine, settle_precision
 from pixelwise.training.initial import plan_initial_weights
 from pixelwise.training.parts import check_parts
@@ -45,8 +46,6 @@ from pixelwise.training.settle import (
     sizes,
 )
 from pixelwise.training.source import Source
-
-ClassWeights = Sequence[float] | Literal["balanced"] | None
 
 CROP_FRACTION = 0.875
 """Share of the short side that resize=crop keeps: 224 of 256, as usual for ImageNet."""
@@ -91,15 +90,13 @@ def default_network(manifest: Manifest) -> str:
     return for_small if largest <= SMALL_PX else for_large
 
 
-def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights) -> Task:
+def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights, root: Path) -> Task:
     """Make the task that the data ask for, with the recipe's loss."""
-    kind = TASKS[manifest.task]
-    weights = kind.balanced_weights(manifest) if class_weights == "balanced" else class_weights
     return make_task(
         manifest.task,
         manifest.classes,
         loss=recipe.loss,
-        class_weights=None if weights is None else tuple(weights),
+        class_weights=settle_class_weights(class_weights, TASKS[manifest.task], manifest, root),
         label_smoothing=recipe.label_smoothing,
         auxiliary_weight=recipe.auxiliary_weight,
         separate=recipe.separate,
@@ -136,7 +133,9 @@ class Choices:
     checkpoint_steps: int | None
 
 
-def settle_request(manifest: Manifest, spec: Spec, recipe: Recipe, choices: Choices) -> tuple[Task, Network, Recipe]:
+def settle_request(
+    manifest: Manifest, spec: Spec, recipe: Recipe, choices: Choices, *, root: Path
+) -> tuple[Task, Network, Recipe]:
     """Return the task, the network on the meta device and the recipe that follow from a request and its pictures.
 
     They do not depend on the machine: its memory may divide the batch later.
@@ -146,7 +145,7 @@ def settle_request(manifest: Manifest, spec: Spec, recipe: Recipe, choices: Choi
 
     """
     refuse_task(spec, manifest)
-    task = choose_task(recipe, manifest, choices.class_weights)
+    task = choose_task(recipe, manifest, choices.class_weights, root)
     (Pipeline.parse(recipe.post) if recipe.post else default_pipeline(task)).check_task(task)
     network = build_on_meta(spec, settle_channels(manifest), task.num_outputs)
     if choices.batch != "auto":
@@ -162,7 +161,7 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
 
     """
     manifest = source.manifest
-    task, network, recipe = settle_request(manifest, spec, recipe, choices)
+    task, network, recipe = settle_request(manifest, spec, recipe, choices, root=source.root)
     check_augmentation(manifest.task, recipe.augment)
     found = sizes(recipe, manifest, network)
     if choices.batch == "auto":
