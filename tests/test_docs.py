@@ -27,6 +27,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 TUTORIAL = DOCS / "tutorial" / "first-models.md"
+COUNTING = DOCS / "how-to" / "count-cells.md"
 COMMANDS = typer.main.get_command(app).commands
 QUICK = {"epochs": "1"}
 
@@ -68,7 +69,7 @@ def run_python(code: str, folder: Path) -> str:
     return printed.getvalue()
 
 
-PYTHON_PAGES = [page for page in PAGES if blocks(page, "python") and page != TUTORIAL]
+PYTHON_PAGES = [page for page in PAGES if blocks(page, "python") and page not in (TUTORIAL, COUNTING)]
 
 
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=name)
@@ -90,6 +91,25 @@ def test_the_tutorial_runs_at_the_size_that_it_names_for_a_first_look(tmp_path: 
     printed = run_python(small, tmp_path)
     assert "mean_iou" in printed
     assert (tmp_path / "r2c3-overlay.png").exists()
+
+
+def test_cells_are_counted_at_the_size_that_the_page_names_for_a_first_look(tmp_path: Path) -> None:
+    code = "\n".join(blocks(COUNTING, "python"))
+    small, found = re.subn(r"= \d+(  # for a first look of some seconds: )(\d+)\n", r"= \2\1\2\n", code)
+    assert found == 1
+    printed = run_python(small, tmp_path)
+    assert re.search(r"^512 x 128 px: nucleus \d+", printed, re.MULTILINE)
+    assert re.search(r"^\d+ counted, \d+ drawn, AP at IoU 0.5: [\d.]+$", printed, re.MULTILINE)
+    assert (tmp_path / "slide-labels.tif").exists()
+
+
+@pytest.mark.slow
+def test_cells_are_counted_well_in_full(tmp_path: Path) -> None:
+    printed = run_python("\n".join(blocks(COUNTING, "python")), tmp_path)
+    found = re.search(r"^(\d+) counted, (\d+) drawn, AP at IoU 0.5: ([\d.]+)$", printed, re.MULTILINE)
+    assert found is not None
+    assert abs(int(found[1]) - int(found[2])) <= 0.3 * int(found[2])
+    assert float(found[3]) > 0.55
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ FASHION_CLASSES = (
     "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 TILE_PX = 128
+CELL_GRID = (6, 5)
 _FOLDER = Path(__file__).parent
 
 
@@ -51,6 +52,29 @@ def write_fashion(out: Path | str, *, train: int = 8000, test: int = 2000) -> Pa
             make_folder(out / split / name)
         for number, (image, label) in enumerate(zip(images[:count], labels[:count], strict=True)):
             Image.fromarray(image).save(out / split / FASHION_CLASSES[label] / f"{number:05d}.png")
+    return out
+
+
+def write_cells(out: Path | str) -> Path:
+    """Write the nuclei as thirty small pictures with numbered objects, and a strip to be counted; return ``out``.
+
+    ``out/images/rRcC.png`` and ``out/masks/rRcC.png`` (16 bits, 0 = background, else the number of a nucleus) are 85 x
+    76 pixels each, cut from the left three quarters of the picture; ``out/slide/slide.png`` is the right quarter, and
+    ``out/slide-counted.png`` its objects as they were drawn, to compare with.
+    """
+    out = as_path(out, "out")
+    image, labels = nuclei()
+    for name in ("images", "masks", "slide"):
+        make_folder(out / name)
+    (out / "classes.txt").write_text("background\nnucleus\n")
+    height, width = image.shape[0] // CELL_GRID[0], (image.shape[1] - TILE_PX) // CELL_GRID[1]
+    for row, column in np.ndindex(CELL_GRID):
+        y, x = row * height, column * width
+        for kind, picture in (("images", image), ("masks", labels)):
+            tile = np.ascontiguousarray(picture[y : y + height, x : x + width])
+            Image.fromarray(tile).save(out / kind / f"r{row}c{column}.png")
+    Image.fromarray(np.ascontiguousarray(image[:, -TILE_PX:])).save(out / "slide" / "slide.png")
+    Image.fromarray(np.ascontiguousarray(labels[:, -TILE_PX:])).save(out / "slide-counted.png")
     return out
 
 
