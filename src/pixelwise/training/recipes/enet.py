@@ -1,4 +1,6 @@
-"""The recipe of ENet."""
+"""The recipes of ENet."""
+
+from dataclasses import replace
 
 from pixelwise.training.recipe import Recipe
 
@@ -6,9 +8,10 @@ from pixelwise.training.recipe import Recipe
 def enet() -> Recipe:
     """Return ENet's recipe (Paszke et al., arXiv 1606.02147, section 5.2): Adam, rate 0.0005, decay 0.0002, 300 epochs.
 
-    Batches of 10 at a constant rate. *Deviations*: the paper trains for segmentation, the encoder before the whole, and
-    weights the classes; nothing is published of the training of a classifier. AdamW, whose decay is not divided by the
-    running size of the gradients, as that of the paper's Adam is.
+    Batches of 10 at a constant rate; with ``class_weights="enet"`` in the request. *Deviations*: the paper trains the
+    encoder first, on labels of an eighth of the size, and then the whole; here the whole is trained at once. AdamW,
+    whose decay is not divided by the running size of the gradients, as that of the paper's Adam is. Nothing is
+    published of the training of a classifier.
     """
     return Recipe(
         epochs=300,
@@ -18,3 +21,11 @@ def enet() -> Recipe:
         weight_decay=2e-4,
         schedule="constant",
     )
+
+
+def enet_davidtvs() -> Recipe:
+    """Return the recipe of davidtvs/PyTorch-ENet: as :func:`enet`, the rate divided by ten after 100 and 200 epochs.
+
+    Nothing augmented; with ``class_weights="enet"`` in the request. *Deviations*: AdamW, as for :func:`enet`.
+    """
+    return replace(enet(), schedule="step", milestones=(1 / 3, 2 / 3), factors=(0.1, 0.01), augment="none")

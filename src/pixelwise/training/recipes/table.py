@@ -21,8 +21,10 @@ from pixelwise.training.recipes import (
     nin,
     preact_resnet,
     resnet,
+    segnet,
     unet,
     vgg,
+    volumes,
     wide_resnet,
 )
 
@@ -56,6 +58,8 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "densenet_imagenet": densenet.densenet_imagenet,
     "densenet_cifar": densenet.densenet_cifar,
     "enet": enet.enet,
+    "enet_davidtvs": enet.enet_davidtvs,
+    "segnet": segnet.segnet,
     "convnext": convnext.convnext,
     "fcn": fcn.fcn,
     "fcn_heavy": fcn.fcn_heavy,
@@ -63,6 +67,8 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "fcn_heavy_8s": fcn.fcn_heavy_8s,
     "unet": unet.unet,
     "unet_cells": unet.unet_cells,
+    "vnet": volumes.vnet,
+    "unet3d": volumes.unet3d,
     "deeplabv3": deeplabv3.deeplabv3,
     "deeplabv3_os8": deeplabv3.deeplabv3_os8,
 }
