@@ -50,8 +50,13 @@ def wanted_files(listing: Listing) -> list[Wanted]:
     """Every file that the rows name, once; frames count one by one only where masks can follow them."""
     in_space = TARGET_FORMS[listing.task].dimensions == 3  # then the frames of a file are slices of one volume
     by_frame = bool(listing.masks) and not in_space
-    wanted = {path: Wanted(path, mask=False, by_frame=by_frame, in_space=in_space) for path in listing.paths}
-    wanted.update((mask, Wanted(mask, mask=True, by_frame=by_frame, in_space=in_space)) for mask in listing.masks)
+    by_window = listing.task == "segmentation"
+
+    def as_wanted(path: str, *, mask: bool) -> Wanted:
+        return Wanted(path, mask=mask, by_frame=by_frame, in_space=in_space, by_window=by_window)
+
+    wanted = {path: as_wanted(path, mask=False) for path in listing.paths}
+    wanted.update((mask, as_wanted(mask, mask=True)) for mask in listing.masks)
     return list(wanted.values())
 
 

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.draws import Draws, Slot
-from pixelwise.data.geometry import draw_window, linear_matrix, place_crop, product, transform, turn_matrix
+from pixelwise.data.geometry import draw_window, inverse, linear_matrix, place_crop, product, transform, turn_matrix
 from pixelwise.data.photometric import Photometric
 from pixelwise.data.resample import Border
 from pixelwise.data.warp import Matrix, Warp
+from pixelwise.data.windows import Pixels
 from pixelwise.errors import DataError, MaskError, RecipeError, UsageError, suggest
 
 _ATTEMPTS = 10
@@ -154,8 +155,8 @@ class Augment:
 
     def apply_drawn(
         self,
-        image: NDArray[Any],
-        label_map: NDArray[Any] | None,
+        image: Pixels,
+        label_map: Pixels | None,
         drawn: tuple[Warp, Photometric],
         rng: np.random.Generator,
         *,
@@ -179,8 +180,8 @@ class Augment:
         black_white = value_range or _RANGES[image.dtype]
         warp, photometric = drawn
         outside = fill if fill is not None else (black_white[0],) * image.shape[2]
-        image, label_map = warp.apply(image, label_map, fill=outside)
-        return photometric.apply(image, black_white, rng), label_map
+        seen, labels = warp.apply(image, label_map, fill=outside)
+        return photometric.apply(seen, black_white, rng), labels
 
     def draw(
         self,
@@ -190,8 +191,14 @@ class Augment:
         output_size: tuple[int, int] | None = None,
         *,
         context: tuple[int, int] = (0, 0),
+        towards: tuple[int, ...] | None = None,
     ) -> tuple[Warp, Photometric]:
-        """Draw the transform of a picture of ``height`` x ``width`` pixels; see :meth:`apply`."""
+        """Draw the transform of a picture of ``height`` x ``width`` pixels; see :meth:`apply`.
+
+        ``towards`` is a pixel of the picture, (row, column), that a crop shows at its centre, before elastic
+        displacements; towards the picture's edge the crop stays within it, as far as the pixel stays within the crop.
+        Windows that are drawn by their area are not aimed.
+        """
         draws = Draws.from_generator(rng)
         output = output_size or (height, width)
         quarters = self._quarters(draws, (height, width), output)
@@ -207,16 +214,21 @@ class Augment:
         )
         turned = (width, height) if quarters % 2 else (height, width)
         beside = (0.0, 0.0)  # what the result's centre shows, relative to the picture's centre
+        shift_y = draws.whole(Slot.SHIFT_Y, -self.shift_px, self.shift_px)
+        shift_x = draws.whole(Slot.SHIFT_X, -self.shift_px, self.shift_px)
         if self.area is None:
-            centre, frame = place_crop(turned, output, context, draws)
+            aim = None
+            if towards is not None:
+                off_centre = towards[0] - (height - 1) / 2, towards[1] - (width - 1) / 2
+                row, column = transform(inverse(product(turn, linear)), *off_centre)
+                aim = row + shift_y, column + shift_x
+            centre, frame = place_crop(turned, output, context, draws, aim=aim)
         else:
             attempts = rng.random((_ATTEMPTS, 2)).tolist()
             top, left, rows, columns = draw_window(turned, self.area, self.aspect, attempts, draws)
             centre, frame = ((output[0] - 1) / 2, (output[1] - 1) / 2), (0, 0, *output)
             beside = (top + (rows - turned[0]) / 2, left + (columns - turned[1]) / 2)
             linear = product(((rows / output[0], 0.0), (0.0, columns / output[1])), linear)
-        shift_y = draws.whole(Slot.SHIFT_Y, -self.shift_px, self.shift_px)
-        shift_x = draws.whole(Slot.SHIFT_X, -self.shift_px, self.shift_px)
         matrix = product(turn, linear)
         window_row, window_column = transform(turn, *beside)
         back_row, back_column = transform(matrix, centre[0] + shift_y, centre[1] + shift_x)

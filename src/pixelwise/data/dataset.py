@@ -9,16 +9,19 @@ from numpy.typing import NDArray
 
 from pixelwise.data.augment import Augment
 from pixelwise.data.draws import sample_generator
+from pixelwise.data.foreground import Aims
 from pixelwise.data.images import to_channels
-from pixelwise.data.label_planes import CLASSES, OBJECTS, join_planes
+from pixelwise.data.label_planes import CLASS, CLASSES, OBJECTS, join_planes
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
+from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.sample_cache import CACHE_SHARE, CachePolicy, SampleCache, free_memory_bytes
 from pixelwise.data.targets import TARGETS
 from pixelwise.data.warp import Warp
 from pixelwise.data.weight_map import weight_map
+from pixelwise.data.windows import Pixels
 from pixelwise.errors import DataError, MaskError, UsageError
 
 Arrays = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
@@ -45,6 +48,10 @@ class Dataset:
         cache: ``memory`` keeps decoded samples, ``none`` does not, ``auto`` keeps them where all of them fit into
             ``CACHE_SHARE`` of the free memory.
         context: see :meth:`Augment.apply`; for networks with valid convolutions.
+        patches: crops of each picture in an epoch, each a sample of its own. Several without augmentation lie at random
+            places that are the same in every epoch.
+        foreground: probability that a crop is aimed at a pixel of the foreground (:mod:`pixelwise.data.foreground`):
+            of a class drawn uniformly from those that the picture shows, at a place drawn uniformly from its pixels.
         is_weighed: whether the pixels around objects get their weights (:mod:`pixelwise.data.weight_map`), once a
             picture; without, all weigh 1. Only objects have weights.
 
@@ -67,12 +74,14 @@ class Dataset:
         cache: CachePolicy = "auto",
         context: tuple[int, int] = (0, 0),
         is_weighed: bool = False,
+        patches: int = 1,
+        foreground: float = 0.0,
     ) -> None:
-        if crop is not None and min(crop) < 1:
-            raise UsageError(f"crop={crop}", expected="height and width of at least 1", do="Correct the crop")
+        _check_places(manifest, augment, crop, patches, foreground)
         self.manifest, self.preprocess, self.augment, self.crop, self.seed = manifest, preprocess, augment, crop, seed
-        self.indices = np.asarray(indices, np.int64)
-        self.context = context
+        self._pictures = np.asarray(indices, np.int64)
+        self.indices = np.repeat(self._pictures, patches)
+        self.context, self._patches, self._aims = context, patches, Aims(seed, foreground)
         self._reader = SampleReader(root, manifest)
         self._segments = manifest.form.by_pixel
         self._labels = (OBJECTS if manifest.task == "instances" else CLASSES) if self._segments else None
@@ -100,10 +109,11 @@ class Dataset:
 
     def stored(self, position: int) -> _Sample:
         """Read one sample as it is before augmentation: (H, W, C), and (H, W) or None. Not to be written to."""
+        picture = position // self._patches
         if self._cache is None:
-            return self._read(position)
-        self._cache.fill(np.array([position]), self._read)
-        return self._cache.image(position), self._cache.label_map(position) if self._segments else None
+            return self._read(picture)
+        self._cache.fill(np.array([picture]), self._read)
+        return self._cache.image(picture), self._cache.label_map(picture) if self._segments else None
 
     def sample(self, position: int, epoch: int) -> _Sample:
         """Return one sample as the network sees it in this epoch, before normalising."""
@@ -111,15 +121,32 @@ class Dataset:
 
     def _warped(self, position: int, epoch: int) -> tuple[_Sample, Warp | None]:
         """Return one sample as the network sees it, and the warp that it went through."""
-        image, label_map = self.stored(position)
-        if self.augment is None:
-            warp = None if self.crop is None else _central(image.shape[:2], self.crop)
-            return (image, label_map) if warp is None else warp.apply(image, label_map), warp
-        rng = sample_generator(self.seed, epoch, int(self.indices[position]))
+        if self.augment is None and self.crop is None:
+            return self.stored(position), None
+        index = int(self.indices[position])
+        windowed = self._reader.windowed(index, self.preprocess.channels) if self._may_be_windowed else None
+        image, label_map = windowed or self.stored(position)
+        if self.augment is None and self._patches == 1:
+            assert self.crop is not None  # or nothing would be left to do
+            warp = _central(image.shape[:2], self.crop)
+            return warp.apply(image, label_map), warp
+        augment, epoch = (Augment(), 0) if self.augment is None else (self.augment, epoch)
+        patch = position % self._patches
+        rng = sample_generator(self.seed, epoch, index, patch)
         size = self.crop or (self.preprocess.size if self._full_resolution else None)
-        drawn = self.augment.draw(image.shape[0], image.shape[1], rng, size, context=self.context)
+        drawn = augment.draw(
+            image.shape[0], image.shape[1], rng, size, context=self.context,
+            towards=self._aim(label_map, epoch, index, patch),
+        )  # fmt: skip
         span, fill = (self.preprocess.low, self.preprocess.high), self.preprocess.raw_mean
-        return self.augment.apply_drawn(image, label_map, drawn, rng, value_range=span, fill=fill), drawn[0]
+        return augment.apply_drawn(image, label_map, drawn, rng, value_range=span, fill=fill), drawn[0]
+
+    def _aim(self, label_map: Pixels | None, epoch: int, index: int, patch: int) -> tuple[int, ...] | None:
+        """Return the pixel that a crop is aimed at, if it is."""
+        if label_map is None:
+            return None
+        classes = label_map[..., CLASS] if isinstance(label_map, np.ndarray) and label_map.ndim == 3 else label_map
+        return self._aims.draw(classes, epoch, index, patch)
 
     def arrays(self, positions: NDArray[np.int64], epoch: int) -> Arrays:
         """Collate one batch.
@@ -154,8 +181,8 @@ class Dataset:
         self._cache.fill(positions, self._read)
         return self._cache.gather(positions)
 
-    def _read(self, position: int) -> _Sample:
-        index = int(self.indices[position])
+    def _read(self, picture: int) -> _Sample:
+        index = int(self._pictures[picture])
         image = self._reader.image(index)
         label_map = self._label_map(index, image) if self._segments else None
         objects = None
@@ -214,9 +241,15 @@ class Dataset:
         """Heights and widths of the samples before augmentation."""
         if self.preprocess.size is not None and not self._full_resolution:
             height, width = self.preprocess.size
-            return np.full(len(self), height, np.int64), np.full(len(self), width, np.int64)
-        heights, widths = (self.manifest.column(name)[self.indices].astype(np.int64) for name in ("height", "width"))
+            return np.full(len(self._pictures), height, np.int64), np.full(len(self._pictures), width, np.int64)
+        heights, widths = (self.manifest.column(name)[self._pictures].astype(np.int64) for name in ("height", "width"))
         return heights, widths
+
+    @property
+    def _may_be_windowed(self) -> bool:
+        """Whether windows of a picture as it is stored are all that is needed of it."""
+        is_resized = self.preprocess.size is not None and not self._full_resolution
+        return self.crop is not None and self._labels == CLASSES and not is_resized
 
     def _make_cache(self, policy: CachePolicy) -> SampleCache | None:
         if policy not in ("auto", "memory", "none"):
@@ -224,12 +257,14 @@ class Dataset:
         if policy == "none" or len(self) == 0:
             return None
         heights, widths = self._stored_sizes()
+        if self._may_be_windowed and int((heights * widths).max()) > LARGE_PIXELS:
+            return None
         needed_bytes = int((heights * widths).sum()) * self._pixel_bytes
         if policy == "auto" and needed_bytes > CACHE_SHARE * free_memory_bytes():
             return None
         cache = SampleCache(heights, widths, self.preprocess.channels, self._dtype, labels=self._labels)
         if not self._segments and self.preprocess.size is None:
-            pictures = self._reader.images(self.indices)
+            pictures = self._reader.images(self._pictures)
             if pictures is not None and pictures.shape[3] == self.preprocess.channels:
                 cache.fill_all(pictures)
         return cache
@@ -237,6 +272,28 @@ class Dataset:
     def _name(self, index: int) -> str:
         row = self.manifest[index]
         return show_path(row.path) + (f" (picture {row.frame})" if row.frame >= 0 else "")
+
+
+def _check_places(
+    manifest: Manifest, augment: Augment | None, crop: tuple[int, int] | None, patches: int, foreground: float
+) -> None:
+    """Refuse crops that cannot be placed as is asked for."""
+    if crop is not None and min(crop) < 1:
+        raise UsageError(f"crop={crop}", expected="height and width of at least 1", do="Correct the crop")
+    for name, value in (("patches", patches if patches != 1 else 0), ("foreground", foreground)):
+        if value and crop is None:
+            raise UsageError(
+                f"{name}={value} for whole pictures",
+                expected="crops that can lie here or there",
+                do=f"Set crop, for example --set crop=256, or leave {name} out",
+            )
+    if foreground and (not manifest.form.by_pixel or (augment is not None and augment.area is not None)):
+        what = (
+            "without masks" if not manifest.form.by_pixel else "with an augmentation that draws windows by their area"
+        )
+        raise UsageError(
+            f"foreground={foreground:g} {what}", expected="masks, and crops of one size", do="Leave foreground out"
+        )
 
 
 def _central(size: tuple[int, ...], crop: tuple[int, int]) -> Warp:

@@ -14,12 +14,22 @@ from numpy.typing import NDArray
 
 from pixelwise.errors import UsageError
 
-_ORDER, _SAMPLE = 1, 2
+_ORDER, _SAMPLE, _PLACE, _PICTURE = 1, 2, 3, 4
 
 
-def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """Return the generator that belongs to one sample in one epoch of one run."""
-    return _generator(seed, _SAMPLE, epoch, index)
+def sample_generator(seed: int, epoch: int, index: int, patch: int = 0) -> np.random.Generator:
+    """Return the generator that belongs to one sample, or one of its patches, in one epoch of one run."""
+    return _generator(seed, _SAMPLE, epoch, index, patch)
+
+
+def place_generator(seed: int, epoch: int, index: int, patch: int) -> np.random.Generator:
+    """Return the generator for where a patch lies, apart from what is done to it."""
+    return _generator(seed, _PLACE, epoch, index, patch)
+
+
+def picture_generator(seed: int, index: int) -> np.random.Generator:
+    """Return the generator for what is drawn of a picture once in a run."""
+    return _generator(seed, _PICTURE, 0, index)
 
 
 def epoch_order(n: int, *, seed: int, epoch: int, shuffle: bool) -> NDArray[np.int64]:
@@ -29,11 +39,11 @@ def epoch_order(n: int, *, seed: int, epoch: int, shuffle: bool) -> NDArray[np.i
     return _generator(seed, _ORDER, epoch, 0).permutation(n)
 
 
-def _generator(seed: int, purpose: int, epoch: int, index: int) -> np.random.Generator:
+def _generator(seed: int, purpose: int, epoch: int, index: int, patch: int = 0) -> np.random.Generator:
     if not 0 <= seed < 1 << 64:
         raise UsageError(f"seed={seed}", expected="a whole number from 0 to 2**64 - 1", do="Choose another seed")
     key = np.array([seed, purpose], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, 0, epoch, index], np.uint64)))
+    return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, patch, epoch, index], np.uint64)))
 
 
 class Slot(IntEnum):

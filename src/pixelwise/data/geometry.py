@@ -37,6 +37,13 @@ def transform(matrix: Matrix, row: float, column: float) -> tuple[float, float]:
     return a * row + b * column, c * row + d * column
 
 
+def inverse(matrix: Matrix) -> Matrix:
+    """Return the map that undoes a linear map."""
+    (a, b), (c, d) = matrix
+    determinant = a * d - b * c
+    return (d / determinant, -b / determinant), (-c / determinant, a / determinant)
+
+
 def turn_matrix(quarters: int, *, vertical: bool, horizontal: bool) -> Matrix:
     """Source per turned picture: flips first, then ``quarters`` quarter turns (as ``numpy.rot90`` turns)."""
     flips: Matrix = ((-1.0 if vertical else 1.0, 0.0), (0.0, -1.0 if horizontal else 1.0))
@@ -51,21 +58,40 @@ def linear_matrix(*, scale: float, rotate_degrees: float, shear_degrees: float) 
 
 
 def place_crop(
-    size: tuple[int, int], output: tuple[int, int], context: tuple[int, int], draws: Draws
+    size: tuple[int, int],
+    output: tuple[int, int],
+    context: tuple[int, int],
+    draws: Draws,
+    *,
+    aim: tuple[float, float] | None = None,
 ) -> tuple[tuple[float, float], Window]:
     """Draw where a result of size ``output`` lies on a picture of ``size`` with ``context`` pixels around it.
+
+    Args:
+        size: height and width of the picture.
+        output: of the result.
+        context: see :meth:`~pixelwise.data.augment.Augment.apply`.
+        draws: of the sample.
+        aim: how far from the picture's centre, in rows and columns of the result, lies what its middle shall show. The
+            result stays within picture and context as far as that stays within the result without its context.
 
     Returns:
         The picture's centre in coordinates of the result, and the elastic lattice's frame.
 
     """
     centre, frame_start, frame_size = [], [], []
-    for length, extent, margin, slot in zip(size, output, context, (Slot.CROP_Y, Slot.CROP_X), strict=True):
+    for axis, (length, extent, margin) in enumerate(zip(size, output, context, strict=True)):
         canvas = max(length + 2 * margin, extent)
-        place = draws.whole(slot, 0, canvas - extent)
-        centre.append((canvas - length) // 2 + (length - 1) / 2 - place)
+        middle = (canvas - length) // 2 + (length - 1) / 2
+        if aim is None:
+            place = draws.whole((Slot.CROP_Y, Slot.CROP_X)[axis], 0, canvas - extent)
+        else:
+            aimed, reach = middle + aim[axis] - (extent - 1) / 2, (extent - 1) / 2 - margin
+            place = round(min(max(aimed, min(0, aimed + reach)), max(canvas - extent, aimed - reach)))
+        centre.append(middle - place)
         frame = min(canvas, max(extent, ELASTIC_FRAME_PX))
-        frame_start.append(-(place * (frame - extent) // max(canvas - extent, 1)))
+        room = canvas - extent
+        frame_start.append(-(min(max(place, 0), room) * (frame - extent) // max(room, 1)))
         frame_size.append(frame)
     return (centre[0], centre[1]), (frame_start[0], frame_start[1], frame_size[0], frame_size[1])
 

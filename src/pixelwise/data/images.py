@@ -49,7 +49,8 @@ class ImageInfo:
     """What a header declares about the array that `read_image` returns.
 
     ``height`` and ``width`` hold after the orientation; ``dtype`` is "uint8", "uint16" or "float32"; ``mode`` is how
-    the file stores its pixels (see `pixelwise.data.headers.Mode`); ``orientation`` is the EXIF number, 1 for upright.
+    the file stores its pixels (see `pixelwise.data.headers.Mode`); ``orientation`` is the EXIF number, 1 for upright;
+    ``lossy`` says that the values stored are not those that were saved.
     """
 
     height: int
@@ -60,6 +61,7 @@ class ImageInfo:
     format: str
     mode: str
     orientation: int = 1
+    lossy: bool = False
 
 
 def probe(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
@@ -116,16 +118,26 @@ def read_stored(path: Path, *, frame: int | None = None, max_pixels: int = MAX_P
     name = show_path(str(path))
     with _opened(path) as (window, stream):
         header = _checked_header(window, stream, name, max_pixels)
-        if header.lossy:
-            raise MaskError(
-                f"{name} is a lossy {header.format}: its values are not those that were drawn",
-                expected="a mask in a lossless format",
-                do="Export the masks anew as PNG; thresholding a JPEG leaves wrong borders",
-            )
+        refuse_lossy(header, name)
         index = _frame_index(header, frame, name)
         with _damage_reported(name):
             values = decode_stored(stream, header, index)
     return header, upright(values, header.orientation)
+
+
+def refuse_lossy(header: Header | ImageInfo, name: str) -> None:
+    """Refuse a mask whose stored values are not those that were drawn.
+
+    Raises:
+        MaskError: the format is lossy.
+
+    """
+    if header.lossy:
+        raise MaskError(
+            f"{name} is a lossy {header.format}: its values are not those that were drawn",
+            expected="a mask in a lossless format",
+            do="Export the masks anew as PNG; thresholding a JPEG leaves wrong borders",
+        )
 
 
 def to_channels(image: NDArray[Any], channels: int, name: str) -> NDArray[Any]:
@@ -263,5 +275,6 @@ def _info(header: Header) -> ImageInfo:
     if header.orientation >= _SWAPS_AXES:
         height, width = width, height
     return ImageInfo(
-        height, width, header.channels, header.dtype, header.frames, header.format, header.mode, header.orientation
-    )
+        height, width, header.channels, header.dtype, header.frames, header.format, header.mode, header.orientation,
+        header.lossy,
+    )  # fmt: skip

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.digests import file_sha256, frame_sha256
-from pixelwise.data.images import ImageInfo, probe, probe_bytes, read_image, read_image_bytes
+from pixelwise.data.images import MAX_PIXELS, ImageInfo, probe, probe_bytes, read_image, read_image_bytes
 from pixelwise.data.mask_values import colour_codes, is_grey
 from pixelwise.data.masks import read_mask_values
 from pixelwise.data.names import show_path
 from pixelwise.data.volumes.reading import probe_volume, read_label_values, read_volume
+from pixelwise.data.windows import ANY_PIXELS, is_windowed, open_mask_windows
 from pixelwise.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -102,6 +103,7 @@ class Wanted:
         mask: as a mask.
         by_frame: with a hash of each frame of several.
         in_space: as a volume, whose frames are slices.
+        by_window: as a picture of any size, of which only windows will be read where it is large.
 
     """
 
@@ -109,6 +111,7 @@ class Wanted:
     mask: bool
     by_frame: bool
     in_space: bool = False
+    by_window: bool = False
 
 
 def read_records(
@@ -183,11 +186,13 @@ def _answers(known: FileRecord, item: Wanted) -> bool:
 def _read(path: Path, item: Wanted, status: os.stat_result) -> FileRecord:
     if item.in_space:
         return _read_volume(path, item, status)
-    info, digest = _header_and_hash(path, status.st_size)
+    info, digest = _header_and_hash(path, status.st_size, ANY_PIXELS if item.by_window else MAX_PIXELS)
     several = info.frames > 1 and item.by_frame
     looks: tuple[MaskLook, ...] = ()
     hashes: tuple[bytes, ...] = ()
-    if item.mask:
+    if item.mask and item.by_window and is_windowed(path):
+        looks = (merged([look(strip, palette=info.mode == "P") for strip in open_mask_windows(path).strips()]),)
+    elif item.mask:
         frames = [read_mask_values(path, frame=frame) for frame in _frames(info, several)]
         looks = tuple(look(values, palette=palette) for values, palette in frames)
         hashes = tuple(frame_sha256(values) for values, _ in frames) if several else ()
@@ -257,10 +262,20 @@ def look(values: NDArray[Any], *, palette: bool) -> MaskLook:
     )
 
 
-def _header_and_hash(path: Path, size_bytes: int) -> tuple[ImageInfo, bytes]:
+def merged(parts: Sequence[MaskLook]) -> MaskLook:
+    """Return what a mask stores, from looks at its parts, top to bottom."""
+    coloured = any(part.coloured for part in parts)
+    values = [part.values if part.coloured or not coloured else part.values * 0x010101 for part in parts]
+    found, places = np.unique(np.concatenate(values), return_inverse=True)
+    counts = np.bincount(places, np.concatenate([part.counts for part in parts]), len(found)).astype(np.int64)
+    complete = all(part.complete for part in parts) and len(found) <= _MOST_VALUES
+    return MaskLook(coloured, parts[0].palette, complete, found[:_MOST_VALUES], counts[:_MOST_VALUES])
+
+
+def _header_and_hash(path: Path, size_bytes: int, most_pixels: int) -> tuple[ImageInfo, bytes]:
     name = show_path(str(path))
     if size_bytes > _HELD_BYTES:
-        info = probe(path)
+        info = probe(path, max_pixels=most_pixels)
         with path.open("rb") as file:
             start = file.read(_TAIL_BYTES)
             file.seek(max(0, size_bytes - _TAIL_BYTES))
@@ -268,7 +283,7 @@ def _header_and_hash(path: Path, size_bytes: int) -> tuple[ImageInfo, bytes]:
                 read_image(path)
         return info, file_sha256(path)
     content = path.read_bytes()
-    info = probe_bytes(content, name)
+    info = probe_bytes(content, name, max_pixels=most_pixels)
     if info.frames == 1 and _seems_cut(info.format, content[:_TAIL_BYTES], content[-_TAIL_BYTES:], len(content)):
         read_image_bytes(content, name)
     return info, hashlib.sha256(content).digest()

@@ -21,7 +21,9 @@ from pixelwise.data.masks import (
     read_mask_values,
 )
 from pixelwise.data.names import show_path
+from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.volumes.reading import read_label_values
+from pixelwise.data.windows import is_windowed, open_mask_windows
 from pixelwise.errors import DataError, MaskError
 
 _LOOKED_AT_CLOSELY: Final = 16  # masks whose objects are traced to tell classes from numbered objects
@@ -116,7 +118,13 @@ def read_masks(
     notes = (f"Class names come from {named.source}.", why) if named else (why,)
     if of_objects and not names and reading.kind == "instance":
         names = _OBJECTS
-    return MaskClasses(names or _names(reading), reading, presence, faults, notes)
+    return MaskClasses(
+        names or _names(reading, in_space=any(records[path].depth for path, _ in files)),
+        reading,
+        presence,
+        faults,
+        notes,
+    )
 
 
 def _refuse_nothing(tree: Tree, looks: Sequence[MaskLook]) -> None:
@@ -156,10 +164,15 @@ def _survey(
     survey = MaskSurvey()
     coloured = any(look.coloured for look in looks)
     closely = set(_first_drawn(looks)) if trace and not coloured else set()
-    for place in closely:
+    for place in sorted(closely):
         path, frame = files[place]
         if records[path].depth:
             survey.add(read_label_values(tree.root / path), in_space=True)
+            continue
+        if _is_large(tree.root / path, records[path]):  # a part tells whether values are objects; for all see below
+            drawn = (strip for strip in open_mask_windows(tree.root / path).strips() if strip.any())
+            survey.add(next(drawn), palette=looks[place].palette)
+            closely.remove(place)
             continue
         values, palette = read_mask_values(tree.root / path, frame=frame if frame >= 0 else None)
         survey.add(values, palette=palette)
@@ -174,10 +187,13 @@ def _first_drawn(looks: Sequence[MaskLook]) -> Iterator[int]:
     return (place for place, _ in zip(drawn, range(_LOOKED_AT_CLOSELY), strict=False))
 
 
-def _names(reading: MaskReading) -> tuple[str, ...]:
+def _names(reading: MaskReading, *, in_space: bool) -> tuple[str, ...]:
     if reading.num_classes == len(_BINARY) and reading.kind != "rgb":
         return _BINARY
-    return tuple(f"class_{index}" for index in range(reading.num_classes))
+    names = [f"class_{index}" for index in range(reading.num_classes)]
+    if in_space and reading.kind == "index":
+        names[0] = _BINARY[0]  # what is no structure: most of every volume
+    return tuple(names)
 
 
 def _presence(
@@ -193,7 +209,7 @@ def _presence(
         shown = np.zeros(256, np.bool_)
         try:
             if not look.complete and reading.kind != "instance":
-                shown[_label_map(tree.root / path, frame, reading, records[path])] = True
+                shown[_classes_shown(tree.root / path, frame, reading, records[path])] = True
             else:
                 shown[apply_reading(look.stand_in(), reading, show_path(path))] = True
         except MaskError:
@@ -202,17 +218,26 @@ def _presence(
     return presence, faults
 
 
-def _label_map(path: Path, frame: int, reading: MaskReading, record: FileRecord) -> NDArray[np.uint8]:
+def _is_large(path: Path, record: FileRecord) -> bool:
+    """Whether a mask is looked through part by part."""
+    return not record.depth and record.height * record.width > LARGE_PIXELS and is_windowed(path)
+
+
+def _classes_shown(path: Path, frame: int, reading: MaskReading, record: FileRecord) -> NDArray[np.uint8]:
+    name = show_path(str(path))
+    if _is_large(path, record):
+        strips = open_mask_windows(path).strips()
+        return np.concatenate([np.unique(apply_reading(strip, reading, name)) for strip in strips])
     if record.depth:
-        return apply_reading(read_label_values(path).reshape(-1, record.width), reading, show_path(str(path)))
-    return read_label_map(path, reading, frame=frame if frame >= 0 else None)
+        return np.unique(apply_reading(read_label_values(path).reshape(-1, record.width), reading, name))
+    return np.unique(read_label_map(path, reading, frame=frame if frame >= 0 else None))
 
 
 def _reason(tree: Tree, file: MaskFile, reading: MaskReading, record: FileRecord) -> str:
     """What is wrong with a mask that the reading does not cover, with true counts of pixels."""
     path, frame = tree.root / file[0], file[1]
     try:
-        _label_map(path, frame, reading, record)
+        _classes_shown(path, frame, reading, record)
     except MaskError as error:
         reason = error.came.removeprefix(show_path(str(path))).strip()
         return f"frame {frame}: {reason}" if frame >= 0 else reason

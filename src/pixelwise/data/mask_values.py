@@ -39,16 +39,26 @@ def read_mask_values(
     header, values = read_stored(path, frame=frame, max_pixels=max_pixels)
     if header.mode in ("LA", "RGBA"):
         values = _without_alpha(values, name)
+    return as_mask(values, header.mode, name), header.mode == "P"
+
+
+def as_mask(values: NDArray[Any], mode: str, name: str) -> NDArray[Any]:
+    """Return what a file of this mode stores, (H, W, S), as a mask: (H, W) integers, or (H, W, 3) uint8 for colours.
+
+    Raises:
+        MaskError: inks, several measured channels, or real numbers that are not whole.
+
+    """
     channels = values.shape[2]
     if channels == 1:
-        return whole_numbers(values[..., 0], name), header.mode == "P"
-    if header.mode not in ("RGB", "RGBA") or channels != 3 or values.dtype != np.uint8:
+        return whole_numbers(values[..., 0], name)
+    if mode not in ("RGB", "RGBA") or channels != 3 or values.dtype != np.uint8:
         raise MaskError(
-            f"{name} stores {channels} channels of {values.dtype} ({header.mode})",
+            f"{name} stores {channels} channels of {values.dtype} ({mode})",
             expected="one channel of class values, or 8-bit red, green, blue",
             do="Save the mask as an 8-bit grey, palette or RGB PNG",
         )
-    return values, False
+    return values
 
 
 def as_grey(values: NDArray[Any], kind: str, name: str) -> NDArray[Any]:

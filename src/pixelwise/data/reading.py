@@ -1,5 +1,6 @@
 """Reading samples by their place in a manifest: from files, TIFF stacks, IDX files and CIFAR batches alike."""
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -12,17 +13,32 @@ from numpy.typing import NDArray
 from pixelwise.data import cifar, idx
 from pixelwise.data.containers import open_container
 from pixelwise.data.digests import file_sha256, frame_sha256
-from pixelwise.data.images import read_image
+from pixelwise.data.images import read_image, to_channels
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import MaskReading, apply_reading, read_label_map, read_mask_raw
 from pixelwise.data.names import show_path
 from pixelwise.data.objects import read_objects
+from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.volumes.reading import read_label_values, read_volume
 from pixelwise.data.volumes.volume import Volume
+from pixelwise.data.windows import WindowedArray, is_windowed, open_mask_windows, open_windows
 from pixelwise.errors import DataError
 
 KEPT_BYTES: Final = 2**31  # decoded frames of stacks that one reader keeps
 _BATCHES: Final = (idx.NAME, cifar.NAME)
+
+
+class Glimpses:
+    """Pictures for measuring: small windows in an even grid stand for a large picture that is read by window."""
+
+    def __init__(self, reader: "SampleReader") -> None:
+        self._reader = reader
+
+    def image(self, index: int) -> NDArray[Any]:
+        """Read a picture, or windows of it one above the other; see :meth:`SampleReader.image`."""
+        channels = int(self._reader.manifest.columns["channels"][index])
+        windowed = self._reader.windowed(index, channels)
+        return self._reader.image(index) if windowed is None else windowed[0].glimpses()
 
 
 class SampleReader:
@@ -86,6 +102,28 @@ class SampleReader:
         path = self.manifest.paths[index]
         self._verify(index, path, "", None)
         return read_volume(self.root / path)
+
+    def windowed(self, index: int, channels: int) -> tuple[WindowedArray, WindowedArray] | None:
+        """Return a large picture and its label map, to be read where they are cut, in ``channels`` channels.
+
+        None for a picture of up to ``LARGE_PIXELS``, or whose picture or mask is not stored in parts: both are TIFF,
+        in tiles or strips.
+
+        Raises:
+            DataError: as for :meth:`image`.
+
+        """
+        if self.manifest.task != "segmentation" or math.prod(self.manifest.size(index)) <= LARGE_PIXELS:
+            return None
+        path, (mask, _, reading) = self.manifest.paths[index], self._mask(index)
+        if not (is_windowed(self.root / path) and is_windowed(self.root / mask)):
+            return None
+        self._verify(index, path, "", None)
+        self._verify(index, mask, "mask_", None)
+        name, mask_name = show_path(path), show_path(mask)
+        picture = open_windows(self.root / path, lambda values: to_channels(values, channels, name))
+        labels = open_mask_windows(self.root / mask, lambda values: apply_reading(values, reading, mask_name))
+        return picture, labels
 
     def images(self, indices: NDArray[np.int64]) -> NDArray[np.uint8] | None:
         """Read many pictures of unchanged IDX files or CIFAR batches at once: (N, H, W, C).

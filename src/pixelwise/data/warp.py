@@ -37,6 +37,7 @@ from pixelwise.data.resample import (
     resize_linear,
     sample_image,
 )
+from pixelwise.data.windows import Pixels, WindowedArray
 from pixelwise.errors import ImageError
 
 Matrix = tuple[tuple[float, float], tuple[float, float]]
@@ -85,13 +86,14 @@ class Warp:
         return rows, columns
 
     def apply(
-        self, image: NDArray[Any], label_map: NDArray[Any] | None, *, fill: tuple[float, ...] = ()
+        self, image: Pixels, label_map: Pixels | None, *, fill: tuple[float, ...] = ()
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Sample an image (H, W, C) linearly and its label map (H, W) by the nearest pixel, at the same positions.
 
         Flips, quarter turns and shifts by whole pixels are copied without any interpolation, to the bit. An upright
         window of whole pixels is resized. Everything else goes through the sampling grid. Where the picture shrinks by
-        two or more, blocks of the whole factor are averaged first, so that fine texture does not alias.
+        two or more, blocks of the whole factor are averaged first, so that fine texture does not alias. Of pictures
+        that are read where they are cut, just the part is read that the result shows.
 
         Args:
             image: uint8, uint16 or float32.
@@ -123,7 +125,7 @@ class Warp:
         turned = abs(b) == 1 and abs(c) == 1 and a == 0 and d == 0
         return (straight or turned) and all(value == round(value) for value in self.origin)
 
-    def _copied(self, array: NDArray[Any], fill: tuple[float, ...]) -> NDArray[Any]:
+    def _copied(self, array: Pixels, fill: tuple[float, ...]) -> NDArray[Any]:
         """Copy whole pixels: take the source's window, turn it, flip it."""
         (a, b), (c, d) = self.matrix
         turned = a == 0
@@ -161,9 +163,7 @@ class Warp:
             edges += [round(low), round(high)]
         return edges[0], edges[1], edges[2], edges[3]
 
-    def _resized(
-        self, array: NDArray[Any], window: tuple[int, int, int, int], *, are_labels: bool = False
-    ) -> NDArray[Any]:
+    def _resized(self, array: Pixels, window: tuple[int, int, int, int], *, are_labels: bool = False) -> NDArray[Any]:
         top, bottom, left, right = window
         cut = array[top:bottom, left:right]
         (a, _), (_, d) = self.matrix
@@ -179,7 +179,7 @@ class Warp:
         return resized
 
     def _sampled(
-        self, image: NDArray[Any], label_map: NDArray[Any] | None, fill: tuple[float, ...]
+        self, image: Pixels, label_map: Pixels | None, fill: tuple[float, ...]
     ) -> tuple[NDArray[Any], NDArray[Any] | None]:
         rows, columns = self.positions()
         labels = None
@@ -193,11 +193,12 @@ class Warp:
         return sample_image(*source, border=self.border, fill=fill), labels
 
     def _near(
-        self, array: NDArray[Any], rows: NDArray[np.float32], columns: NDArray[np.float32]
+        self, array: Pixels, rows: NDArray[np.float32], columns: NDArray[np.float32]
     ) -> tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]:
         """Leave out of a large picture what no sample touches."""
         height, width = array.shape[:2]
-        if max(height, width) > SIDE_LIMIT_PX or height * width > 2 * self.height * self.width:
+        is_large = max(height, width) > SIDE_LIMIT_PX or height * width > 2 * self.height * self.width
+        if isinstance(array, WindowedArray) or is_large:
             top, bottom = _reach(rows, height)
             left, right = _reach(columns, width)
             array = array[top:bottom, left:right]
@@ -207,7 +208,7 @@ class Warp:
 
     def _reduced(
         self,
-        image: NDArray[Any],
+        image: Pixels,
         rows: NDArray[np.float32],
         columns: NDArray[np.float32],
         factors: tuple[int, int],
@@ -279,7 +280,7 @@ def mirrored(indices: NDArray[np.intp], length: int) -> NDArray[np.intp]:
 
 
 def _take(
-    array: NDArray[Any], start: tuple[int, int], extents: tuple[int, int], border: Border, fill: tuple[float, ...]
+    array: Pixels, start: tuple[int, int], extents: tuple[int, int], border: Border, fill: tuple[float, ...]
 ) -> NDArray[Any]:
     """Cut a window of whole pixels that may reach beyond the array."""
     spans = [slice(first, first + extent) for first, extent in zip(start, extents, strict=True)]
@@ -290,7 +291,9 @@ def _take(
         rows, columns = (
             mirrored(np.arange(span.start, span.stop), limit) for span, limit in zip(spans, array.shape, strict=False)
         )
-        return array[rows][:, columns]
+        top, left = int(rows.min()), int(columns.min())
+        part = array[top : int(rows.max()) + 1, left : int(columns.max()) + 1]
+        return part[rows - top][:, columns - left]
     window = np.empty((*extents, *array.shape[2:]), array.dtype)
     window[...] = np.asarray(fill).astype(array.dtype) if array.ndim == 3 else fill[0]
     target, source = [], []

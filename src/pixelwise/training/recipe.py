@@ -97,6 +97,12 @@ class Recipe:
     """For ``normalise=picture``: per cent of a picture's values below which, and up to which, the others are cut to."""
     spacing: tuple[float, float, float] | None = None
     """Volumes: millimetres between voxels (depth, height, width) that all are brought to; None = as they are."""
+    patches: int | None = None
+    """Crops of each picture in an epoch; None = 1, or of pictures of more than 2^24 pixels, which are read by window,
+    so many as cover them, up to 64."""
+    foreground: float = 0.0
+    """Probability that a crop is aimed at a pixel of a foreground class (any but the first): of a class drawn uniformly
+    from those that the picture shows, at a place drawn uniformly from its pixels. Other crops lie anywhere."""
     freeze: str = NOTHING_FROZEN
     """What does not learn: ``none``; ``head``: everything before the head, so that only the head learns; ``stage:N``:
     the first N stages. See :mod:`pixelwise.training.parts`."""
@@ -113,19 +119,27 @@ class Recipe:
         self._check_freezing()
 
     def _check_numbers(self) -> None:
-        for name, least in (("batch_size", 1), ("accumulate", 1), ("epochs", 1), ("patience", 1), ("warmup_steps", 0)):
+        for name, least in (
+            ("batch_size", 1),
+            ("accumulate", 1),
+            ("epochs", 1),
+            ("patience", 1),
+            ("warmup_steps", 0),
+            ("patches", 1),
+        ):
             self._require(name, getattr(self, name) is None or getattr(self, name) >= least, f"at least {least}")
         self._require("learning_rate", self.learning_rate > 0, "more than 0")
         self._require("weight_decay", self.weight_decay >= 0, "0 or more")
+        self._require("foreground", 0 <= self.foreground <= 1, "a probability from 0 to 1")
         self._require("clip_norm", self.clip_norm is None or self.clip_norm > 0, "more than 0, or none")
         self._require("ema_decay", self.ema_decay is None or 0 < self.ema_decay < 1, "between 0 and 1, or none")
         self._require("label_smoothing", 0 <= self.label_smoothing < 1, "from 0 up to but not including 1")
         self._require("auxiliary_weight", 0 <= self.auxiliary_weight < math.inf, "0 or more")
         for name in _PAIRS:
             self._require(name, getattr(self, name) is None or min(getattr(self, name)) >= 1, "at least 1 pixel")
-        for name, most in (("size", 2), ("crop", 3)):
+        for name in _PAIRS:
             sides = getattr(self, name)
-            self._require(name, sides is None or 1 <= len(sides) <= most, f"at most {most} whole numbers")
+            self._require(name, sides is None or 1 <= len(sides) <= 3, "at most 3 whole numbers")
         self._require("clip", self.clip is None or 0 <= self.clip[0] < self.clip[1] <= 100, "two rising percentages")
         self._require("clip", self.clip is None or self.normalise != "data_set", "none where normalise=data_set")
         self._require("spacing", self.spacing is None or min(self.spacing) > 0, "three positive lengths in mm")

@@ -13,6 +13,7 @@ from pixelwise.data.volumes.dataset import VolumeDataset
 from pixelwise.specs import Network
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import Sizes
+from pixelwise.training.settle_patches import has_large_pictures
 from pixelwise.training.settle_volumes import validated_sizes
 
 
@@ -53,12 +54,14 @@ def make_sample_sets(
     seen = network.output_size(*found.train)
     # What valid convolutions consume at each side, so that crops can show the picture up to its edges.
     context = tuple((side - own) // 2 for side, own in zip(found.train, seen, strict=True))
+    patches = recipe.patches or 1
     trained, held_out = manifest.indices("train"), manifest.indices("val")
     if manifest.form.dimensions == 3:
         return (
             VolumeDataset(
                 manifest, root, trained, preprocess,
                 augment=VolumeAugment.named(recipe.augment), sizes=found.train, seed=seed, context=context,
+                patches=patches, foreground=recipe.foreground,
             ),
             VolumeDataset(
                 manifest, root, held_out, preprocess, augment=None, seed=seed,
@@ -67,10 +70,17 @@ def make_sample_sets(
         )  # fmt: skip
     return (
         Dataset(
-            manifest, root, trained, preprocess, augment=Augment.named(recipe.augment), crop=recipe.crop, seed=seed,
-            context=context, is_weighed=is_weighed,
+            manifest, root, trained, preprocess,
+            augment=Augment.named(recipe.augment), crop=_pair(recipe.crop), seed=seed,
+            context=(context[0], context[1]), is_weighed=is_weighed, patches=patches, foreground=recipe.foreground,
         ),
         Dataset(
-            manifest, root, held_out, preprocess, augment=None, crop=found.val_crop, seed=seed, is_weighed=is_weighed
+            manifest, root, held_out, preprocess,
+            augment=None, crop=_pair(found.val_crop), seed=seed, is_weighed=is_weighed,
+            patches=patches if has_large_pictures(manifest) else 1,
         ),
     )  # fmt: skip
+
+
+def _pair(sides: tuple[int, ...] | None) -> tuple[int, int] | None:
+    return None if sides is None else (sides[0], sides[1])

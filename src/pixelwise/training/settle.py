@@ -17,6 +17,7 @@ from pixelwise.errors import DataError, SpecError
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS
 from pixelwise.training.recipe import AUTO, Recipe
+from pixelwise.training.settle_patches import has_large_pictures, settle_patches
 from pixelwise.training.settle_volumes import settle_volumes
 
 DEFAULT_SIZE = (224, 224)
@@ -39,7 +40,8 @@ class Sizes:
     train: tuple[int, ...]
     """Size of the training pictures or crops, of volumes the patches."""
     val_crop: tuple[int, ...] | None
-    """Central crops for validation, where the network cannot take whole pictures."""
+    """Crops for validation, where the network cannot take whole pictures or they are large: one from the centre, or
+    of large pictures as many as for training, at places that stay the same."""
 
 
 def settle_channels(manifest: Manifest) -> int:
@@ -81,13 +83,14 @@ def settle_recipe(recipe: Recipe, manifest: Manifest, network: Network, *, is_ba
     count = len(manifest.indices("train"))
     if count == 0:
         raise DataError("No picture is in the training split", expected="at least one", do="Change the splits")
+    recipe = settle_patches(_settle_size(recipe, manifest, network), manifest)
+    count *= recipe.patches or 1
     most = max(1, count // _FEWEST_STEPS) if is_batch_open else count
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, most))
     if recipe.epochs is None:
         steps = math.ceil(count / (recipe.batch_size * recipe.accumulate))
         epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, math.ceil(_STEPS / steps)))
         recipe = dataclasses.replace(recipe, epochs=epochs)
-    recipe = _settle_size(recipe, manifest, network)
     if recipe.augment == AUTO:
         recipe = dataclasses.replace(recipe, augment=_augmentation(manifest, sizes(recipe, manifest, network)))
     sizes(recipe, manifest, network)
@@ -112,6 +115,8 @@ def sizes(recipe: Recipe, manifest: Manifest, network: Network) -> Sizes:
     _check_size(network, train)
     if manifest.form.dimensions == 3:
         return Sizes(picture, train, None)  # validation has sizes of its own: settle_volumes.validated_sizes
+    if recipe.crop is not None and has_large_pictures(manifest):
+        return Sizes(picture, train, train)
     whole_is_legal = picture is None or takes(network, picture)
     if manifest.form.by_pixel and picture is None:
         whole_is_legal = all(takes(network, size) for size in _all_sizes(manifest))

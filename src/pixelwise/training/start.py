@@ -22,7 +22,7 @@ from pixelwise.analysis import free_memory_bytes, suggest_batch_size
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.measuring import measure_preprocess
 from pixelwise.data.preprocess import Preprocess
-from pixelwise.data.reading import SampleReader
+from pixelwise.data.reading import Glimpses, SampleReader
 from pixelwise.data.volumes.measuring import measure_volumes
 from pixelwise.errors import DataError, RecipeError, suggest
 from pixelwise.predict.postprocess import Pipeline, default_pipeline
@@ -228,7 +228,7 @@ def _preprocess(source: Source, recipe: Recipe, channels: int, initial: dict[str
             spacing=recipe.spacing,
         )
     measured = measure_preprocess(
-        SampleReader(source.root, source.manifest),
+        Glimpses(SampleReader(source.root, source.manifest)),
         source.manifest.indices("train"),
         channels=channels,
         resize=recipe.resize,  # type: ignore[arg-type] # settled: no longer auto

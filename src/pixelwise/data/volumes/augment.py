@@ -23,6 +23,8 @@ _FLIPS, _TURNS, _SCALE, _SHIFTS, _PLACES, _GAMMA, _CONTRAST, _BRIGHTNESS, _NOISE
     slice(0, 3), slice(3, 6), 6, slice(7, 10), slice(10, 13), 13, 14, 15, 16,
 )  # fmt: skip
 
+_TINY: Final = 1e-9
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VolumeAugment:
@@ -92,6 +94,7 @@ class VolumeAugment:
         *,
         context: tuple[int, ...] = (0, 0, 0),
         spacing: Spacing = (1.0, 1.0, 1.0),
+        towards: tuple[int, ...] | None = None,
     ) -> tuple[VolumeWarp, Photometric]:
         """Draw one transform.
 
@@ -102,6 +105,8 @@ class VolumeAugment:
             context: voxels at each side of the result that a network with valid convolutions consumes: the place is
                 drawn so that what remains inside covers the volume up to its ends.
             spacing: of the voxels, in any unit.
+            towards: a voxel that a patch shows at its middle, before elastic displacements; towards the volume's end
+                the patch stays within it, as far as the voxel stays within the patch.
 
         Returns:
             The warp, and the change of values.
@@ -114,10 +119,18 @@ class VolumeAugment:
         to_mm = np.array(spacing)
         matrix = signs[:, None] * (_rotation(angles) * to_mm / to_mm[:, None]) / magnification
         shifts = np.floor(uniform[_SHIFTS] * (2 * self.shift_voxels + 1)) - self.shift_voxels
-        seen = [_centre(*sides, share) for *sides, share in zip(size, output, context, uniform[_PLACES], strict=True)]
         middle, centre = ((np.array(sides) - 1) / 2 for sides in (output, size))
+        canvas = np.maximum(np.array(size) + 2 * np.array(context), output)
+        first, room = middle - (canvas - size) // 2, canvas - output
+        seen = first + np.floor(uniform[_PLACES] * (room + 1))
+        if towards is not None:
+            wanted = np.floor(centre + signs * (towards - centre) - shifts - middle) + middle
+            inwards = np.clip(wanted, first, first + room) - wanted
+            beside = np.abs(np.linalg.solve(matrix, signs * inwards))  # how far from the middle the voxel comes to lie
+            reach = np.maximum(middle - context, 0)
+            seen = wanted + inwards * min(1.0, float(np.min(reach / np.maximum(beside, _TINY))))
         # What the result's middle shows, seen from the volume's middle, is mirrored like everything else.
-        origin = centre + signs * (np.array(seen) + shifts - centre) - matrix @ middle
+        origin = centre + signs * (seen + shifts - centre) - matrix @ middle
         lattice = None
         if self.elastic_voxels:
             nodes = self.elastic_cells + 3
@@ -137,13 +150,6 @@ def change_values(
     """Apply gamma, contrast, brightness and noise to (D, H, W, C); ``span``: values of black and white."""
     slices = image.reshape(-1, *image.shape[2:])
     return change.apply(slices, span, rng).reshape(image.shape)
-
-
-def _centre(length: int, extent: int, margin: int, share: float) -> float:
-    """Where the middle of a result of ``extent`` voxels lies in a volume of ``length`` with ``margin`` around it."""
-    canvas = max(length + 2 * margin, extent)
-    start = int(share * (canvas - extent + 1)) - (canvas - length) // 2
-    return start + (extent - 1) / 2
 
 
 def _rotation(angles: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.draws import sample_generator
+from pixelwise.data.foreground import Aims
 from pixelwise.data.label_planes import CLASSES
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import IGNORE
@@ -44,6 +45,8 @@ class VolumeDataset:
         cache: ``memory`` keeps decoded volumes, ``none`` does not, ``auto`` keeps them where all of them fit into
             ``CACHE_SHARE`` of the free memory.
         context: see :meth:`VolumeAugment.draw`; for networks with valid convolutions.
+        patches: of each volume in an epoch, each a sample of its own.
+        foreground: see :class:`~pixelwise.data.dataset.Dataset`.
 
     """
 
@@ -59,13 +62,16 @@ class VolumeDataset:
         seed: int,
         cache: CachePolicy = "auto",
         context: tuple[int, ...] = (0, 0, 0),
+        patches: int = 1,
+        foreground: float = 0.0,
     ) -> None:
         self.manifest, self.preprocess, self.augment, self.seed = manifest, preprocess, augment, seed
-        self.indices = np.asarray(indices, np.int64)
-        self.sizes = np.broadcast_to(np.asarray(sizes, np.int64), (len(self.indices), 3))
-        self.context = context
+        volumes = np.asarray(indices, np.int64)
+        self._volumes, self.indices = volumes, np.repeat(volumes, patches)
+        self.sizes = np.repeat(np.broadcast_to(np.asarray(sizes, np.int64), (len(volumes), 3)), patches, axis=0)
+        self.context, self._patches, self._aims = context, patches, Aims(seed, foreground)
         self._reader = SampleReader(root, manifest)
-        self._stored = stored_sizes(manifest, self.indices, preprocess)
+        self._stored = stored_sizes(manifest, volumes, preprocess)
         self._cache = self._make_cache(cache)
 
     def __len__(self) -> int:
@@ -83,12 +89,13 @@ class VolumeDataset:
 
     def stored(self, position: int) -> _Sample:
         """Read one volume as it is before augmentation: (D, H, W, C), and (D, H, W). Not to be written to."""
+        place = position // self._patches
         if self._cache is None:
-            return self._read(position)
-        self._cache.fill(np.array([position]), self._flat)
-        size = tuple(self._stored[position].tolist())
+            return self._read(place)
+        self._cache.fill(np.array([place]), self._flat)
+        size = tuple(self._stored[place].tolist())
         channels = self.preprocess.channels
-        return self._cache.image(position).reshape(*size, channels), self._cache.label_map(position).reshape(size)
+        return self._cache.image(place).reshape(*size, channels), self._cache.label_map(place).reshape(size)
 
     def sample(self, position: int, epoch: int) -> _Sample:
         """Return one sample as the network sees it in this epoch, before normalising."""
@@ -96,11 +103,13 @@ class VolumeDataset:
         depth, height, width = self.sizes[position].tolist()
         if self.augment is None:
             return central(volume, (depth, height, width)), _central_labels(labels, (depth, height, width))
-        rng = sample_generator(self.seed, epoch, int(self.indices[position]))
-        spacing = self.preprocess.spacing or self.manifest.spacing(int(self.indices[position])) or (1.0, 1.0, 1.0)
+        index, patch = int(self.indices[position]), position % self._patches
+        rng = sample_generator(self.seed, epoch, index, patch)
+        spacing = self.preprocess.spacing or self.manifest.spacing(index) or (1.0, 1.0, 1.0)
         warp, change = self.augment.draw(
-            labels.shape, (depth, height, width), rng, context=self.context, spacing=spacing
-        )
+            labels.shape, (depth, height, width), rng, context=self.context, spacing=spacing,
+            towards=self._aims.draw(labels, epoch, index, patch),
+        )  # fmt: skip
         image, warped = warp.apply(volume, labels)
         assert warped is not None  # labels were given
         return change_values(image, change, (self.preprocess.low, self.preprocess.high), rng), warped
@@ -120,8 +129,8 @@ class VolumeDataset:
             )
         return np.stack(images), np.stack(labels), self.indices[positions]
 
-    def _read(self, position: int) -> _Sample:
-        index = int(self.indices[position])
+    def _read(self, place: int) -> _Sample:
+        index = int(self._volumes[place])
         volume, labels = self._reader.image(index), self._reader.label_map(index)
         if labels.shape != volume.shape[:3]:
             raise MaskError(
@@ -129,12 +138,12 @@ class VolumeDataset:
                 expected=f"{volume.shape[:3]}, as the volume",
                 do="Correct the pair; run `pixelwise check` for all of them",
             )
-        depth, height, width = self._stored[position].tolist()
+        depth, height, width = self._stored[place].tolist()
         size = (depth, height, width)
         return resize_volume(self.preprocess.levelled(volume), size), resize_labels(labels, size)
 
-    def _flat(self, position: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        volume, labels = self._read(position)
+    def _flat(self, place: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        volume, labels = self._read(place)
         return volume.reshape(-1, *volume.shape[2:]), labels.reshape(-1, labels.shape[2])
 
     @property
@@ -166,6 +175,7 @@ def sizes_at(
     """As :func:`stored_sizes`, at a spacing; None for each volume's own."""
     if spacing is None:
         return manifest.sizes()[indices]
+    sizes = manifest.sizes()
     found: list[Size] = []
     for index in indices.tolist():
         have = manifest.spacing(index)
@@ -175,7 +185,7 @@ def sizes_at(
                 expected="a spacing in mm in every file, because spacing is set",
                 do="Leave spacing out, or save the volume as NIfTI",
             )
-        found.append(size_at(manifest.size(index), have, spacing))
+        found.append(size_at(tuple(sizes[index].tolist()), have, spacing))
     return np.array(found, np.int64).reshape(-1, 3)
 
 
