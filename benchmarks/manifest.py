@@ -77,6 +77,8 @@ def made_up(count: int) -> Manifest:
             "split": np.ones(count, np.uint8),
             "frame": zeros - 1,
             "mask_frame": zeros - 1,
+            "depth": zeros,
+            "spacing": np.zeros((count, 3), np.float32),
             "height": rng.integers(200, 600, count).astype(np.int32),
             "width": rng.integers(200, 600, count).astype(np.int32),
             "channels": zeros + 3,

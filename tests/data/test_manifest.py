@@ -183,9 +183,23 @@ def test_files_that_are_no_manifest(tmp_path: Path) -> None:
         Manifest.load(path)
     index(class_folders(tmp_path / "data")).save(path)
     arrays, metadata = read_arrays(path)
-    write_arrays(path, arrays, dict.fromkeys(metadata, "3"))
-    with pytest.raises(RunError, match=re.escape(f"{path} has format 3. Expected at most 2. Update pixelwise.")):
+    write_arrays(path, arrays, dict.fromkeys(metadata, "4"))
+    with pytest.raises(RunError, match=re.escape(f"{path} has format 4. Expected at most 3. Update pixelwise.")):
         Manifest.load(path)
+
+
+def test_a_manifest_of_before_volumes(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    manifest = index(class_folders(tmp_path / "data"))
+    manifest.save(path)
+    arrays, metadata = read_arrays(path)
+    old = {name: array for name, array in arrays.items() if name not in ("depth", "spacing")}
+    write_arrays(path, old, dict.fromkeys(metadata, "2"))
+    loaded = Manifest.load(path)
+    assert same(manifest, loaded)
+    assert loaded.digest() == manifest.digest()
+    assert loaded.spacing(0) is None
+    assert loaded[0].depth == 0
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_settings_of_transfer_and_of_the_inception_papers_are_read():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epohcs": "3"}, "recipe has no field 'epohcs'. Did you mean epochs?"),
+        ({"epohcs": "3"}, "recipe has no field 'epohcs'. Did you mean epochs or post?"),
         ({"epochs": "many"}, "recipe: epochs=many. Expected a whole number or none. Correct the value."),
         ({"epochs": "0"}, "recipe: epochs=0. Expected at least 1. Correct the value."),
         ({"batch_size": "1.5"}, "recipe: batch_size=1.5. Expected a whole number. Correct the value."),

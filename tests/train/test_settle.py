@@ -175,7 +175,7 @@ def test_settings_go_to_the_recipe_or_to_the_network():
     assert (spec.padding, spec.widths, recipe.epochs) == ("same", (8, 16), 3)
     with pytest.raises(RecipeError) as caught:
         choose_spec("unet", Recipe(), {"paddin": "same"})
-    assert str(caught.value) == "neither the recipe nor unet has a field 'paddin'. Did you mean padding?"
+    assert str(caught.value) == "neither the recipe nor unet has a field 'paddin'. Did you mean padding or spacing?"
 
 
 def test_a_batch_that_does_not_fit_is_taken_in_parts(monkeypatch):

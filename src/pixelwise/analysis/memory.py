@@ -25,7 +25,7 @@ _CPU = torch.device("cpu")
 _MEMINFO, _CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
 
 
-def saved_activation_bytes(network: Network, input_shape: tuple[int, int, int, int]) -> int:
+def saved_activation_bytes(network: Network, input_shape: tuple[int, ...]) -> int:
     """Count the bytes that autograd keeps between the forward and the backward pass, in float32.
 
     Args:
@@ -52,9 +52,7 @@ def saved_activation_bytes(network: Network, input_shape: tuple[int, int, int, i
     return sum(tensor.untyped_storage().nbytes() for address, tensor in kept.items() if address not in own)
 
 
-def training_memory(
-    network: Network, input_shape: tuple[int, int, int, int], *, optimiser: OptimiserName = "sgd"
-) -> int:
+def training_memory(network: Network, input_shape: tuple[int, ...], *, optimiser: OptimiserName = "sgd") -> int:
     """Count the bytes of a float32 training step: saved activations, weights, gradients and the optimiser's moments.
 
     Work space of the kernels and the gradients of activations, which live for one layer only, are not in it.
@@ -71,7 +69,7 @@ def training_memory(
 
 def suggest_batch_size(
     network: Network,
-    input_size: tuple[int, int, int],
+    input_size: tuple[int, ...],
     budget_bytes: int | None = None,
     *,
     device: torch.device = _CPU,
@@ -82,7 +80,7 @@ def suggest_batch_size(
 
     Args:
         network: any network; it is neither run nor changed.
-        input_size: channels, height and width of an image.
+        input_size: channels, height and width of an image; channels, depth, height and width of a volume.
         budget_bytes: memory that training may use; None: what is free on ``device``.
         device: where training will run.
         optimiser: see :func:`training_memory`.

@@ -137,6 +137,7 @@ def _columns(tree: Tree, entry: Container) -> Arrays:
     constants: dict[str, tuple[int, Any]] = {
         "split": (entry.code, np.uint8),
         "mask_frame": (-1, np.int32),
+        "depth": (0, np.int32),
         "height": (height, np.int32),
         "width": (width, np.int32),
         "channels": (channels, np.int32),
@@ -151,5 +152,6 @@ def _columns(tree: Tree, entry: Container) -> Arrays:
     columns["frame"] = np.arange(count, dtype=np.int32)
     columns["sha256"] = np.frombuffer(digests, np.uint8).reshape(count, DIGEST_BYTES)
     columns["mask_sha256"] = np.zeros((count, DIGEST_BYTES), np.uint8)
+    columns["spacing"] = np.zeros((count, 3), np.float32)
     columns["presence"] = np.zeros((count, 0), np.uint8)
     return columns

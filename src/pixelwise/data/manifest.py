@@ -26,7 +26,6 @@ from pixelwise.data.masks import IGNORE, MaskKind, MaskReading
 from pixelwise.data.names import SPLITS
 from pixelwise.data.sample import Sample
 from pixelwise.data.task_names import TARGET_FORMS, TargetForm, TaskName
-from pixelwise.data.volumes.volume import Spacing
 from pixelwise.errors import RunError, UsageError, WeightsError
 from pixelwise.storage.arrays import read_arrays, write_arrays
 
@@ -34,7 +33,6 @@ __all__ = ["DTYPES", "FORMAT", "BadImages", "Manifest", "Sample", "TaskName", "b
 
 FORMAT: Final = 3
 _WITHOUT_ANNOTATIONS: Final = 1
-_WITHOUT_VOLUMES: Final = 2
 _FORMAT_KEY: Final = "pixelwise-manifest"  # the only metadata: several would be written in any order
 _SCALARS: Final[Mapping[str, Any]] = {
     "label": np.int32,
@@ -51,7 +49,9 @@ _SCALARS: Final[Mapping[str, Any]] = {
     "mask_size_bytes": np.int64,
     "mask_mtime_ns": np.int64,
 }
-_ROWS: Final = ("sha256", "mask_sha256", "presence")
+_ROWS: Final[Mapping[str, Any]] = {
+    "sha256": np.uint8, "mask_sha256": np.uint8, "presence": np.uint8, "spacing": np.float32,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -113,7 +113,7 @@ class Manifest:
             spacing=self.spacing(index),
         )
 
-    def spacing(self, index: int) -> Spacing | None:
+    def spacing(self, index: int) -> tuple[float, float, float] | None:
         """Millimetres between a volume's voxels, along depth, height and width; None where they are not known."""
         depth, height, width = (round(float(length), 6) for length in self.columns["spacing"][index])
         return (depth, height, width) if depth else None
@@ -250,11 +250,10 @@ class Manifest:
     def _from_arrays(cls, arrays: Arrays, number: int) -> "Manifest":
         about = json.loads(checked(arrays, "about", np.uint8, 1).tobytes())
         rows = int(about["rows"])
-        if number <= _WITHOUT_VOLUMES:
+        if number < FORMAT:  # of before volumes
             arrays = {**arrays, "depth": np.zeros(1, np.int32), "spacing": np.zeros((1, 3), np.float32)}
         columns = {name: expand(checked(arrays, name, dtype, 1), rows) for name, dtype in _SCALARS.items()}
-        columns |= {name: expand(checked(arrays, name, np.uint8, 2), rows) for name in _ROWS}
-        columns["spacing"] = expand(checked(arrays, "spacing", np.float32, 2), rows)
+        columns |= {name: expand(checked(arrays, name, dtype, 2), rows) for name, dtype in _ROWS.items()}
         reading = about["mask_reading"]
         manifest = cls(
             layout=about["layout"],
@@ -277,8 +276,6 @@ class Manifest:
                 raise ValueError(f"the column '{name}' holds {int(columns[name].max())}")
         if any(columns[name].shape[1] != DIGEST_BYTES for name in ("sha256", "mask_sha256")):
             raise ValueError("a hash of the wrong length")
-        if columns["spacing"].shape[1] != 3:
-            raise ValueError("a spacing that is not of three axes")
         return manifest
 
 

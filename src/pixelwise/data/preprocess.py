@@ -252,15 +252,14 @@ class Preprocess:
 
         """
         names = {field.name for field in fields(cls)}
-        if isinstance(content, dict):
-            content = {**_SINCE_VOLUMES, **content}
-        if not isinstance(content, dict) or set(content) != names:
+        if not isinstance(content, dict) or {*_SINCE_VOLUMES, *content} != names:
             found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
             raise DataError(
                 f"Preprocessing with the fields {found}",
                 expected=", ".join(sorted(names)),
                 do="Take the model from a folder that pixelwise wrote",
             )
+        content = {**_SINCE_VOLUMES, **content}
         try:
             size = content["size"]
             return cls(

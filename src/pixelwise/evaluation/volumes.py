@@ -15,7 +15,6 @@ from pixelwise.data.masks import IGNORE
 from pixelwise.data.volumes.volume import show_size
 from pixelwise.errors import DataError, MaskError
 from pixelwise.evaluation.classes import label_map_table
-from pixelwise.evaluation.further import Further
 from pixelwise.evaluation.scores import defined
 from pixelwise.evaluation.tally import tally_segmentation
 from pixelwise.evaluation.work import Findings, Work
@@ -35,7 +34,9 @@ def score_volumes(work: Work) -> Findings:
     """
     size = len(work.classes)
     table = label_map_table(work.order)
-    further = _further(work)
+    in_mm = all(work.manifest.spacing(int(index)) is not None for index in work.indices)
+    names = tuple(dict.fromkeys((*USUAL, *work.further.outlines)))
+    further = dataclasses.replace(work.further, outlines=names, unit="mm" if in_mm else "voxels")
     confusion = np.zeros((size, size), np.int64)
     rows = np.zeros((3, len(work.indices), size), np.int64)
     outlines = np.zeros((len(work.indices), 2, len(further.outlines), size))
@@ -45,8 +46,8 @@ def score_volumes(work: Work) -> Findings:
         truth = table[work.reader.label_map(index)]
         _check_size(work, index, truth.shape, prediction.label_map.shape)
         one = confusion_matrix(truth, prediction.label_map, size, ignore=IGNORE)
-        here = further if further.spacing is None else dataclasses.replace(further, spacing=work.manifest.spacing(index))
-        outlines[place] = here.row(truth, np.where(truth == IGNORE, IGNORE, prediction.label_map), size)
+        seen = np.where(truth == IGNORE, IGNORE, prediction.label_map)
+        outlines[place] = further.row(truth, seen, size, spacing=work.manifest.spacing(index) if in_mm else None)
         confusion += one
         counts = ClassCounts.from_confusion(one)
         rows[:, place] = counts.correct, counts.truth, counts.predicted
@@ -65,13 +66,6 @@ def score_volumes(work: Work) -> Findings:
         outlines=outlines,
     )
     return Findings(tally, confusion, tuple(samples))
-
-
-def _further(work: Work) -> Further:
-    """Return the usual distances and what was asked for besides, with a spacing where all volumes know theirs."""
-    spacings = [work.manifest.spacing(int(index)) for index in work.indices]
-    names = tuple(dict.fromkeys((*USUAL, *work.further.outlines)))
-    return dataclasses.replace(work.further, outlines=names, spacing=None if None in spacings else spacings[0])
 
 
 def _check_size(work: Work, index: int, truth: tuple[int, ...], predicted: tuple[int, ...]) -> None:

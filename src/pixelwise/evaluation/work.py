@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.reading import SampleReader
+from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import PixelwiseError
 from pixelwise.evaluation.further import Further
 from pixelwise.evaluation.scores import SampleScore
@@ -32,8 +33,10 @@ class _Picture:
     name: str
     should_stop: ShouldStop
 
-    def read(self) -> NDArray[Any]:
+    def read(self) -> NDArray[Any] | Volume:
         self.should_stop()
+        if self.reader.manifest.form.dimensions == 3:
+            return self.reader.volume(self.index)
         return self.reader.image(self.index)
 
 

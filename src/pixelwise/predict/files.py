@@ -5,11 +5,13 @@
     OUT/predictions.csv | .jsonl      label or labels, the probability of every class, and the box where there is one
     OUT/areas.csv | .jsonl            segmentation: area and share of every class
     OUT/masks/NAME.png                segmentation: indexed PNG, in the size of the picture as it is shown
+    OUT/volumes.csv | .jsonl          volumes: voxels and millilitres of every class
+    OUT/masks/NAME.nii.gz | .tif      volumes: label volume in the place and the format of the input
     OUT/counts.csv | .jsonl           instances: number and mean area of the objects of every class
     OUT/objects.csv | .jsonl          instances: one row for each object
     OUT/labels/NAME.tif               instances: 16 bits, 0 or the number of an object
     OUT/overlays/NAME.png             if wanted: the picture with its classes or its box drawn over it, and a legend
-    OUT/probabilities/NAME.tif        by pixel, if wanted: float32, one channel per class, 0..1
+    OUT/probabilities/NAME.tif        by pixel or voxel, if wanted: float32, a channel for each class, 0..1
     OUT/geojson/NAME.geojson          if wanted: outlines of objects, or of the pieces of each class
     OUT/coco.json                     if wanted: the same of all pictures
 
@@ -28,6 +30,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from pixelwise.data.names import show_path
+from pixelwise.data.task_names import TARGET_FORMS
+from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import PixelwiseError, UsageError, suggest
 from pixelwise.predict.answers import prediction_type
 from pixelwise.predict.inputs import InputItem, find_inputs
@@ -74,13 +78,13 @@ class _Seen:
 
     item: InputItem
     keep: bool
-    image: NDArray[Any] | None = None
+    image: NDArray[Any] | Volume | None = None
 
     @property
     def name(self) -> str:
         return self.item.name
 
-    def read(self) -> NDArray[Any]:
+    def read(self) -> NDArray[Any] | Volume:
         image = self.item.read()
         self.image = image if self.keep else None
         return image
@@ -133,7 +137,8 @@ def predict_files(
             f"--pixel-size {pixel_size_um:g}", expected="a positive number of micrometres", do="Correct it"
         )
     results = Results(out=out, kind=kind, classes=classes, fmt=fmt, extras=extras, pixel_size_um=pixel_size_um)
-    found = find_inputs(inputs, exclude=[out / name for name in FOLDERS])
+    in_space = TARGET_FORMS[task].dimensions == 3
+    found = find_inputs(inputs, exclude=[out / name for name in FOLDERS], in_space=in_space)
     if not overwrite:
         _check_targets(list(results.targets(found.items)))
     check_writable(out)

@@ -9,7 +9,7 @@ import functools
 import glob
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,12 +22,16 @@ from pixelwise.data.idx import read_images
 from pixelwise.data.images import IMAGE_SUFFIXES, probe, read_image
 from pixelwise.data.layouts.tree import walk
 from pixelwise.data.names import natural_key, show_path
+from pixelwise.data.volumes.nifti import SUFFIXES as NIFTI_SUFFIXES
+from pixelwise.data.volumes.reading import STACK_SUFFIXES, read_volume
+from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import DataError, UsageError
 
 WHOLE = -1
 """Frame number of a file that holds one picture."""
 _STACK_SUFFIXES = frozenset({".tif", ".tiff", ".lsm"})
 _IDX_NAME = re.compile(r"idx[34]-ubyte(\.gz)?$", re.IGNORECASE)
+VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *STACK_SUFFIXES)
 _WILD = frozenset("*?[")
 
 
@@ -40,19 +44,23 @@ class InputItem:
     """Page of a stack or picture of an IDX file, from 0; -1 for a file that holds one picture."""
     target: PurePosixPath
     """Where results lie under the output folder, without suffix."""
+    in_space: bool = False
+    """The file is a volume, whose pages are its slices."""
 
     @property
     def name(self) -> str:
         """How messages call it."""
         return show_path(str(self.path)) + ("" if self.frame == WHOLE else f", frame {self.frame}")
 
-    def read(self) -> NDArray[Any]:
-        """Return the picture, (H, W, C).
+    def read(self) -> NDArray[Any] | Volume:
+        """Return the picture, (H, W, C), or the volume.
 
         Raises:
             DataError: it cannot be read.
 
         """
+        if self.in_space:
+            return read_volume(self.path)
         if _is_idx(self.path):
             return np.array(_idx_pictures(self.path)[self.frame])
         return read_image(self.path, frame=None if self.frame == WHOLE else self.frame)
@@ -77,12 +85,13 @@ class _Found:
     """The user wrote this very path."""
 
 
-def find_inputs(inputs: Sequence[str | Path], *, exclude: Iterable[Path] = ()) -> Inputs:
+def find_inputs(inputs: Sequence[str | Path], *, exclude: Iterable[Path] = (), in_space: bool = False) -> Inputs:
     """Resolve what the user named into pictures, each once, in natural order within a folder.
 
     Args:
         inputs: files, folders and patterns (``*``, ``?``, ``[]``, ``**``).
         exclude: folders that results go to, whose files are left out.
+        in_space: NIfTI files and TIFF stacks are wanted, each as one volume.
 
     Raises:
         UsageError: something is not there or lies where results go, nothing is found, or two pictures would have the
@@ -91,7 +100,9 @@ def find_inputs(inputs: Sequence[str | Path], *, exclude: Iterable[Path] = ()) -
     """
     faults: list[tuple[str, str]] = []
     several = len(inputs) > 1
-    found = [file for given in inputs for file in _expand(str(given), faults, name_root=several)]
+    suffixes = VOLUME_SUFFIXES if in_space else IMAGE_SUFFIXES
+    wanted = _is_volume if in_space else _is_picture
+    found = [file for given in inputs for file in _expand(str(given), faults, wanted, name_root=several)]
     barred = [folder.resolve() for folder in exclude]
     kept: dict[Path, _Found] = {}
     for file in found:
@@ -106,23 +117,29 @@ def find_inputs(inputs: Sequence[str | Path], *, exclude: Iterable[Path] = ()) -
         elif real not in kept:
             kept[real] = file
     if not kept:
+        named = ", ".join(show_path(str(given)) for given in inputs)
         raise UsageError(
-            f"No image is in {', '.join(show_path(str(given)) for given in inputs) or 'an empty list of inputs'}",
-            expected=f"files that end in {', '.join(sorted(IMAGE_SUFFIXES))}",
+            f"No {'volume' if in_space else 'image'} is in {named or 'an empty list of inputs'}",
+            expected=f"files that end in {', '.join(sorted(suffixes))}",
             do="Check the paths",
         )
-    items = [item for file in kept.values() for item in _pictures(file)]
+    if in_space:
+        items = [InputItem(file.path, WHOLE, _without_suffix(file.relative), in_space=True) for file in kept.values()]
+    else:
+        items = [item for file in kept.values() for item in _pictures(file)]
     return Inputs(tuple(_without_collisions(items)), tuple(faults))
 
 
-def _expand(given: str, faults: list[tuple[str, str]], *, name_root: bool) -> Iterator[_Found]:
+def _expand(
+    given: str, faults: list[tuple[str, str]], is_wanted: Callable[[Path], bool], *, name_root: bool
+) -> Iterator[_Found]:
     path = Path(given)
     if path.is_dir():
         prefix = PurePosixPath(path.resolve().name if name_root else "")
         tree = walk(path)
         faults.extend((f"{show_path(given)}/{name}", reason) for name, reason in tree.faults)
         for name in tree.files:
-            if _is_wanted(Path(name)):
+            if is_wanted(Path(name)):
                 yield _Found(path / name, prefix / name)
     elif path.exists():
         yield _Found(path, PurePosixPath(path.name), is_named=True)
@@ -130,7 +147,7 @@ def _expand(given: str, faults: list[tuple[str, str]], *, name_root: bool) -> It
         root = _fixed_part(path)
         matches = [Path(match) for match in glob.glob(given, recursive=True)]  # noqa: PTH207 - leaves out hidden files
         for match in sorted(matches, key=lambda match: natural_key(match.as_posix())):
-            if match.is_file() and _is_wanted(match):
+            if match.is_file() and is_wanted(match):
                 inside = (part for part in match.relative_to(root).parts if part != "..")
                 yield _Found(match, PurePosixPath(*inside))
     else:
@@ -146,8 +163,17 @@ def _fixed_part(pattern: Path) -> Path:
     return Path(*parts[:first])
 
 
-def _is_wanted(path: Path) -> bool:
+def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES or _is_idx(path)
+
+
+def _is_volume(path: Path) -> bool:
+    return path.name.lower().endswith(VOLUME_SUFFIXES)
+
+
+def _without_suffix(path: PurePosixPath) -> PurePosixPath:
+    end = max((len(suffix) for suffix in VOLUME_SUFFIXES if path.name.lower().endswith(suffix)), default=0)
+    return path.with_name(path.name[: len(path.name) - end] or path.name)
 
 
 def _is_idx(path: Path) -> bool:

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.volumes.reading import read_volume, write_labels
-from pixelwise.data.volumes.volume import Geometry, Volume, show_size
-from pixelwise.errors import ImageError
+from pixelwise.data.volumes.reading import STACK_SUFFIXES, read_volume, write_channels, write_labels
+from pixelwise.data.volumes.volume import NOWHERE, Geometry, Volume, show_size
+from pixelwise.errors import ImageError, UsageError
 from pixelwise.predict.overlay import draw_overlay, with_legend
 from pixelwise.predict.prediction import Prediction, number_cells
 
@@ -36,8 +36,13 @@ class VolumePrediction(Prediction):
     """(K, D, H, W), 0..1, summing to 1 over the classes; None unless it was asked for."""
     notes: tuple[str, ...] = ()
     """What was done to the volume that its reader should know."""
-    geometry: Geometry = Geometry()
+    geometry: Geometry = NOWHERE
     """Where the volume lies, for the file that :meth:`save` writes."""
+
+    @classmethod
+    def suffix_for(cls, path: Path) -> str:
+        """Return how a label volume's name ends: as its volume's, but NIfTI files are always packed."""
+        return ".tif" if path.suffix.lower() in STACK_SUFFIXES else cls.mask_suffix
 
     @classmethod
     def columns(cls, classes: tuple[str, ...]) -> list[str]:
@@ -77,6 +82,18 @@ class VolumePrediction(Prediction):
         """
         write_labels(Path(path), self.label_map, self.geometry)
 
+    def save_probabilities(self, path: str | Path) -> None:
+        """Write the probabilities, with one channel for each class, likewise.
+
+        Raises:
+            UsageError: they were not asked for.
+            OutputError: they cannot be written.
+
+        """
+        if self.probabilities is None:
+            raise UsageError("The probabilities were not kept", do="Predict with probabilities=True")
+        write_channels(Path(path), np.moveaxis(self.probabilities, 0, -1), self.geometry)
+
     def overlay(self, image: str | Path | NDArray[Any] | Volume, *, legend: bool = False) -> NDArray[np.uint8]:
         """Draw the label map over the middle slices along the three axes, side by side: RGB uint8.
 
@@ -102,7 +119,9 @@ class VolumePrediction(Prediction):
             for picture, labels, lengths in orthogonal(voxels, self.label_map, middle, spacing)
         ]
         drawn = side_by_side(views)
-        return with_legend(drawn, self.label_map.reshape(-1, self.label_map.shape[2]), self.classes) if legend else drawn
+        return (
+            with_legend(drawn, self.label_map.reshape(-1, self.label_map.shape[2]), self.classes) if legend else drawn
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return size, voxels and volumes per class as plain JSON."""
@@ -172,8 +191,9 @@ def enlarged(
     """Show a slice large enough to be seen, with pixels as wide as high."""
     extents = [side * length for side, length in zip(labels.shape, lengths, strict=True)]
     rows, columns = (max(1, round(extent * _SIDE_PX / max(extents))) for extent in extents)
-    large = cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return large.reshape(rows, columns, 1), cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST)
+    large = np.asarray(cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_LINEAR), np.uint8)
+    nearest = np.asarray(cv2.resize(labels, (columns, rows), interpolation=cv2.INTER_NEAREST), np.uint8)
+    return large.reshape(rows, columns, 1), nearest
 
 
 def side_by_side(views: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -86,6 +86,8 @@ def settle_recipe(recipe: Recipe, manifest: Manifest, network: Network, *, is_ba
     recipe = settle_patches(_settle_size(recipe, manifest, network), manifest)
     count *= recipe.patches or 1
     most = max(1, count // _FEWEST_STEPS) if is_batch_open else count
+    if is_batch_open and manifest.form.dimensions == 3:
+        most = min(most, volume_batch(sizes(recipe, manifest, network).train))
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, most))
     if recipe.epochs is None:
         steps = math.ceil(count / (recipe.batch_size * recipe.accumulate))

@@ -1,6 +1,7 @@
 """What a recipe leaves open for volumes: patches, spacing, how they are normalised; and what validation looks at."""
 
 import dataclasses
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,10 @@ from pixelwise.training.recipe import AUTO, Recipe
 
 DEFAULT_PATCH: Final = 64
 """Longest side of training patches, in voxels, where the recipe leaves it open."""
+
+SMALLEST_BATCH: Final = 2
+BATCH_VOXELS: Final = 2**18
+"""About so many voxels are in a batch."""
 
 LARGEST_VALIDATED: Final = 128
 """Longest side of the part of a volume, its centre, that is validated after an epoch. Evaluation sees all of it."""
@@ -43,6 +48,11 @@ def settle_volumes(recipe: Recipe, manifest: Manifest, network: Network) -> Reci
         sides = sizes_at(manifest, manifest.indices("train"), recipe.spacing)
         changes["crop"] = _patch(network, np.median(sides, axis=0))
     return dataclasses.replace(recipe, **changes)
+
+
+def volume_batch(patch: tuple[int, ...]) -> int:
+    """Return how many patches make up a batch where that is open: few, as each has many voxels to learn from."""
+    return max(SMALLEST_BATCH, BATCH_VOXELS // math.prod(patch))
 
 
 def check_spacings(manifest: Manifest, spacing: Spacing | None) -> None:

@@ -45,7 +45,7 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             "warning",
             "thin",
             f"{counted(len(small), 'volume')} of less than {_SMALL_VOXELS} voxels along a side: "
-            f"{show_path(manifest.paths[row])} is {show_size(manifest.size(row))}.",
+            f"{show_path(manifest.paths[row])} is {show_size(tuple(sizes[row].tolist()))}.",
             "Check that they are volumes: thin stacks are served better by pictures (--task segmentation)",
             _paths(manifest, small),
         )

@@ -55,7 +55,7 @@ def read_volume(path: Path) -> Volume:
                 do="Subtract an offset or divide by a factor, and save it anew",
             )
     with np.errstate(over="ignore"):  # an overflow becomes an infinity, which is refused
-        voxels = np.ascontiguousarray(values, dtype=np.float32)
+        voxels = np.array(values, dtype=np.float32, order="C")
     finite = np.isfinite(voxels)
     if not finite.all():
         raise ImageError(

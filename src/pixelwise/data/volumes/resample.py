@@ -55,6 +55,6 @@ def axis_weights(length: int, side: int) -> NDArray[np.float32]:
             voxels = np.arange(length)
             weights[row] = np.clip(np.minimum(edges[row + 1], voxels + 1) - np.maximum(edges[row], voxels), 0, None)
         weights /= weights.sum(axis=1, keepdims=True)
-    weights = weights.astype(np.float32)
-    weights.setflags(write=False)
-    return weights
+    narrow = weights.astype(np.float32)
+    narrow.setflags(write=False)
+    return narrow

@@ -5,7 +5,7 @@ inferior to superior, from posterior to anterior and from left to right. Lengths
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,10 @@ class Geometry:
         return spacing_of(self.affine)
 
 
+NOWHERE: Final = Geometry()
+"""The geometry of a volume of which nothing is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeInfo:
     """What a header declares: sizes in voxels, the type that values are read as, and the geometry."""
@@ -71,7 +75,7 @@ class Volume:
     """Voxels (D, H, W, C) float32, and their geometry."""
 
     voxels: NDArray[Any]
-    geometry: Geometry = Geometry()
+    geometry: Geometry = NOWHERE
 
     def spacing_or_one(self) -> Spacing:
         """Millimetres between voxels; 1 in every direction where they are not known."""
