@@ -77,7 +77,8 @@ def predict_large_pictures(
             expected="one model, and the picture as it is",
             do="Leave out --with and --protocol",
         )
-    if paths and predictor.pipeline.steps:
+    has_objects = predictor.model.task.name == "instances"
+    if paths and predictor.pipeline.steps and not has_objects:
         raise UsageError(
             f"{paths[0]} is predicted tile by tile, with steps after the network ({predictor.pipeline.to_text()})",
             expected="the answers of the network alone",
@@ -92,6 +93,7 @@ def predict_large_pictures(
                     path,
                     out,
                     options,
+                    pipeline=predictor.pipeline if has_objects else None,
                     progress=progress,
                     should_stop=lambda: stop.signal_number is not None,
                 )
@@ -115,6 +117,8 @@ def describe(path: Path, summary: "LargeSummary") -> str:
     areas = ", ".join(f"{name} {area / total:.1%}" for name, area in summary.areas_px.items())
     size = " x ".join(f"{side:,}" for side in plan.size)
     notes = "".join(f"; {note}" for note in summary.notes)
+    if summary.counts is not None:
+        areas = ", ".join(f"{name} {count:,}" for name, count in summary.counts.items())
     return (
         f"{path}: {size} px in {plan.summary()}; {plan.redundancy:.2f} pixels computed per pixel kept{notes}. {areas}. "
         f"{summary.seconds:,.0f} s, at most {peak_memory_bytes() / 1e9:.2f} GB. Results: {summary.places.summary}"

@@ -4,6 +4,8 @@
 
     OUT/masks/NAME.tif | .zarr          the label map: class indices, in the size of the picture
     OUT/probabilities/NAME.tif | .zarr  if wanted: float32, one channel per class, 0..1
+    OUT/labels/NAME.tif | .zarr         instances: 32 bits, 0 or the number of an object
+    OUT/objects/NAME.csv                instances: one row for each object
     OUT/overlays/NAME.png               a small picture with its classes drawn over it, and a legend
     OUT/summaries/NAME.json             area and share of every class, and how it was predicted
 
@@ -33,9 +35,13 @@ class Places:
     overlay: Path
     summary: Path
     journal: Path
+    labels: Path | None = None
+    objects: Path | None = None
 
     @classmethod
-    def of(cls, path: Path, out: Path, fmt: RegionFormat, *, probabilities: bool) -> "Places":
+    def of(
+        cls, path: Path, out: Path, fmt: RegionFormat, *, probabilities: bool, has_objects: bool = False
+    ) -> "Places":
         """Name the results of the picture at ``path``."""
         name, suffix = path.name.removesuffix(path.suffix).removesuffix(_SECOND_SUFFIX), SUFFIXES[fmt]
         mask = out / "masks" / f"{name}{suffix}"
@@ -47,12 +53,15 @@ class Places:
             overlay=out / "overlays" / f"{name}.png",
             summary=out / "summaries" / f"{name}.json",
             journal=mask.with_name(f"{mask.name}.journal"),
+            labels=out / "labels" / mask.name if has_objects else None,
+            objects=out / "objects" / f"{name}.csv" if has_objects else None,
         )
 
     @property
     def results(self) -> list[Path]:
         """What is there in the end."""
-        return [path for path in (self.mask, self.probabilities, self.overlay, self.summary) if path is not None]
+        places = (self.mask, self.probabilities, self.labels, self.objects, self.overlay, self.summary)
+        return [path for path in places if path is not None]
 
     def refuse_input(self, path: Path) -> None:
         """Refuse results that would lie within the input or replace it.
@@ -87,7 +96,7 @@ class Places:
 
     def clear(self) -> None:
         """Remove results, whole and unfinished; the journal goes last, so that a stop leaves nothing unexplained."""
-        for path in (self.summary, self.overlay, self.mask, self.probabilities):
+        for path in (self.summary, self.overlay, self.objects, self.labels, self.mask, self.probabilities):
             if path is not None:
                 remove(path)
                 remove(path.with_name(path.name + UNFINISHED))

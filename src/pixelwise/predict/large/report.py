@@ -23,6 +23,7 @@ def write_report(
     *,
     notes: tuple[str, ...],
     seconds: float,
+    counts: dict[str, int] | None = None,
 ) -> None:
     """Write the overlay and then the summary.
 
@@ -37,7 +38,8 @@ def write_report(
         picture, labels = overview(source, label_map)
     drawn = draw_overlay(picture, labels, classes)
     write_png(places.overlay, with_captions(drawn, legend_of(list(areas_px.values()), classes)))
-    write_json(places.summary, _summary(source, places, plan, areas_px, notes=notes, seconds=seconds))
+    summary = _summary(source, places, plan, areas_px, notes=notes, seconds=seconds)
+    write_json(places.summary, summary if counts is None else summary | {"counts": counts})
 
 
 def _summary(
@@ -50,7 +52,13 @@ def _summary(
     seconds: float,
 ) -> dict[str, Any]:
     total = sum(areas_px.values())
-    results = {"mask": places.mask, "probabilities": places.probabilities, "overlay": places.overlay}
+    results = {
+        "mask": places.mask,
+        "probabilities": places.probabilities,
+        "labels": places.labels,
+        "objects": places.objects,
+        "overlay": places.overlay,
+    }
     unit, pixel = ("um3" if len(plan.size) == 3 else "um2"), source.pixel_size
     measured = {}
     if pixel is not None:

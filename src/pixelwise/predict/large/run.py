@@ -24,21 +24,26 @@ from numpy.typing import NDArray
 from pixelwise.data.images import to_channels
 from pixelwise.data.regions import Missing, RegionSource, open_source
 from pixelwise.data.regions.creating import RegionFormat, block_sides, open_sink
-from pixelwise.data.regions.sink import BlockSink, Form
+from pixelwise.data.regions.sink import BlockSink, Form, remove
 from pixelwise.errors import ImageError, RunError
 from pixelwise.metrics import predicted_classes
 from pixelwise.predict.large.admit import admit_samples, refuse_model
 from pixelwise.predict.large.blend import Blend, Values
+from pixelwise.predict.large.instances import answer_planes, write_objects
 from pixelwise.predict.large.journal import RunJournal
 from pixelwise.predict.large.places import Places
 from pixelwise.predict.large.report import write_report
 from pixelwise.predict.member import Member
+from pixelwise.predict.merging import refuse_whole_pictures
 from pixelwise.predict.palette import mask_palette
+from pixelwise.predict.postprocess import Pipeline
 from pixelwise.predict.tiling import Tile, TilePlan, plan_tiles
 from pixelwise.runs.model import Model
+from pixelwise.storage.atomic import make_folder
+from pixelwise.tasks import Instances
 
 DEFAULT_MEMORY_BYTES = 4 << 30
-_RESERVE_BYTES = 512 << 20
+_RESERVE_BYTES = 640 << 20
 """Of the memory that may be used: for the interpreter, its libraries, and pixels on their way."""
 
 Progress = Callable[[int, int], None]
@@ -72,6 +77,8 @@ class LargeSummary:
     is_resumed: bool
     notes: tuple[str, ...]
     seconds: float
+    counts: dict[str, int] | None = None
+    """Instances: objects of each class but the background, once the results are there."""
 
     @property
     def is_complete(self) -> bool:
@@ -85,6 +92,7 @@ def predict_large(
     out: Path,
     options: LargeOptions,
     *,
+    pipeline: Pipeline | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> LargeSummary:
@@ -95,6 +103,7 @@ def predict_large(
         path: see :func:`~pixelwise.data.regions.open_source`.
         out: folder of the results; made if it is not there.
         options: memory, tiles, formats.
+        pipeline: steps after the network, of a model for instances.
         progress: called with the tiles done and their total.
         should_stop: asked between tiles; what is done by then is on the disk.
 
@@ -108,7 +117,15 @@ def predict_large(
     """
     started = time.monotonic()
     refuse_model(member.model)
-    places = Places.of(path, out, options.fmt, probabilities=options.probabilities)
+    pipeline = pipeline or Pipeline()
+    has_objects = isinstance(member.model.task, Instances)
+    if has_objects:
+        refuse_whole_pictures(pipeline)
+    keeps_probabilities, options = (
+        options.probabilities,
+        replace(options, probabilities=options.probabilities or has_objects),
+    )
+    places = Places.of(path, out, options.fmt, probabilities=options.probabilities, has_objects=has_objects)
     places.refuse_input(path)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(path, _dimensions(member.model), missing=options.missing))
@@ -118,14 +135,20 @@ def predict_large(
             source.size,
             memory_bytes=options.memory_bytes,
             tile=options.tile,
-            reserve_bytes=_reserve_bytes(source.size, len(member.model.task.classes), options),
+            reserve_bytes=_reserve_bytes(source.size, answer_planes(member.model.task), options),
         )
-        journal = stack.enter_context(_open_journal(places, _begun(member.model, source, plan, options), options))
+        journal = stack.enter_context(
+            _open_journal(places, _begun(member.model, source, plan, options, pipeline), options)
+        )
         work = _Work(member, source, plan, places, journal)
         stack.callback(work.abandon)
         done = work.run(progress, should_stop)
         if done == len(plan):
+            if has_objects:
+                work.find_objects(path, pipeline)
             work.finish(notes, started)
+            if places.probabilities is not None and not keeps_probabilities:
+                remove(places.probabilities)
         return LargeSummary(
             places=places,
             plan=plan,
@@ -134,6 +157,7 @@ def predict_large(
             is_resumed=journal.is_resumed,
             notes=notes,
             seconds=time.monotonic() - started,
+            counts=work.counts,
         )
 
 
@@ -150,6 +174,7 @@ class _Work:
     ) -> None:
         self._member, self._source, self._plan, self._places, self._journal = member, source, plan, places, journal
         self._classes = member.model.task.classes
+        self.counts: dict[str, int] | None = None
         self._areas = np.zeros(len(self._classes), np.int64)
         for entry in journal.entries:
             self._areas += np.array(entry["areas"], np.int64)
@@ -157,7 +182,7 @@ class _Work:
         self._sinks: dict[str, BlockSink] = {}
         forms = {
             "mask": (places.mask, 1, np.uint8, tuple(mask_palette(self._classes))),
-            "probabilities": (places.probabilities, len(self._classes), np.float32, ()),
+            "probabilities": (places.probabilities, answer_planes(member.model.task), np.float32, ()),
         }
         for name, (path, channels, dtype, palette) in forms.items():
             if path is not None:
@@ -194,12 +219,38 @@ class _Work:
                 progress(done, len(self._plan))
         return done
 
+    def find_objects(self, path: Path, pipeline: Pipeline) -> None:
+        """Find the objects in the answers of all tiles."""
+        for sink in self._sinks.values():
+            sink.close()
+        places = self._places
+        assert places.probabilities is not None  # of instances they are always written
+        assert places.labels is not None
+        assert places.objects is not None
+        make_folder(places.objects.parent)
+        self.counts = write_objects(
+            self._source,
+            places.probabilities,
+            places.labels,
+            places.objects,
+            path=path,
+            fmt=places.fmt,
+            classes=self._classes,
+            pipeline=pipeline,
+        )
+
     def finish(self, notes: tuple[str, ...], started: float) -> None:
         """Let the results appear, the summary last."""
         for sink in self._sinks.values():
             sink.close()
         write_report(
-            self._source, self._places, self._plan, self.areas_px, notes=notes, seconds=time.monotonic() - started
+            self._source,
+            self._places,
+            self._plan,
+            self.areas_px,
+            notes=notes,
+            seconds=time.monotonic() - started,
+            counts=self.counts,
         )
         self._journal.remove()
 
@@ -236,7 +287,8 @@ class _Work:
     def _write(self, region: tuple[tuple[int, int], ...], probabilities: Values) -> None:
         if "probabilities" in self._sinks:
             self._sinks["probabilities"].write(region, np.moveaxis(probabilities, 0, -1))
-        labels = predicted_classes(torch.from_numpy(np.ascontiguousarray(probabilities))[None])[0].numpy()
+        shares = np.ascontiguousarray(probabilities[: len(self._classes)])
+        labels = predicted_classes(torch.from_numpy(shares)[None])[0].numpy()
         self._sinks["mask"].write(region, labels.astype(np.uint8, copy=False)[..., None])
 
     def _note(self, tile: Tile) -> None:
@@ -260,13 +312,16 @@ def _reserve_bytes(size: tuple[int, ...], classes: int, options: LargeOptions) -
     return _RESERVE_BYTES + front * (1 + 4 * classes * options.probabilities)
 
 
-def _begun(model: Model, source: RegionSource, plan: TilePlan, options: LargeOptions) -> dict[str, Any]:
+def _begun(
+    model: Model, source: RegionSource, plan: TilePlan, options: LargeOptions, pipeline: Pipeline
+) -> dict[str, Any]:
     """Say what is predicted: whatever changes an output changes this."""
     return {
         "plan": replace(plan, tile_bytes=0).digest(),  # an estimate of memory does not change the output
         "model": _model_digest(model),
         "input": source.identity,
         "outputs": {"format": options.fmt, "probabilities": options.probabilities},
+        "post": pipeline.to_json(),
     }
 
 

@@ -1,0 +1,114 @@
+"""Objects of large pictures: tile by tile, strip by strip the same as at once."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import tifffile
+import torch
+
+from pixelwise import catalogue
+from pixelwise.errors import UsageError
+from pixelwise.predict.large import LargeOptions, instances, predict_large, run
+from pixelwise.predict.member import Member
+from pixelwise.predict.postprocess import Pipeline, default_pipeline
+from pixelwise.predict.predictor import Predictor
+from pixelwise.predict.protocols import CENTRE
+from pixelwise.runs.model import Model
+from pixelwise.tasks import make_task
+from small_models import preprocess
+
+SIZE = (143, 118)
+CLASSES = ("background", "cell")
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A network whose answers are anything, but the same every time; its background is likely enough."""
+    task = make_task("instances", CLASSES)
+    torch.manual_seed(3)
+    spec = catalogue.spec("unet16").override({"widths": "4,8"})
+    network = spec.build(1, task.num_outputs).eval()
+    with torch.no_grad():
+        *_, head = (module for module in network.modules() if isinstance(module, torch.nn.Conv2d))
+        head.weight.mul_(6)
+    return Model(network, spec, task, preprocess())
+
+
+@pytest.fixture
+def picture(tmp_path):
+    rng = np.random.default_rng(1)
+    pixels = scipy.ndimage.gaussian_filter(rng.standard_normal(SIZE), 3) * 600 + 120
+    path = tmp_path / "in" / "slide.tif"
+    path.parent.mkdir()
+    tifffile.imwrite(path, np.clip(pixels, 0, 255).astype(np.uint8), tile=(32, 48), resolution=(20000, 20000),
+                     resolutionunit=3)  # fmt: skip
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks_and_strips(monkeypatch):
+    monkeypatch.setattr(run, "block_sides", lambda size, fmt: (48, 32))
+    monkeypatch.setattr(instances, "block_sides", lambda size, fmt: (32, 48))
+    monkeypatch.setattr(instances, "_STRIP_PX", 17)
+
+
+@pytest.mark.parametrize("fmt", ["tiff", "zarr"])
+def test_the_objects_are_those_of_the_whole_picture(model, picture, tmp_path, fmt):
+    predictor = Predictor(model)
+    whole = predictor.predict(picture)
+    assert len(whole.objects) > 8
+    member = Member(model, "cpu", 1, CENTRE)
+    out = tmp_path / "out"
+    options = LargeOptions(tile=48, fmt=fmt)
+    summary = predict_large(member, picture, out, options, pipeline=predictor.pipeline)
+    assert summary.is_complete
+    assert len(summary.plan) > 6
+    assert summary.counts == whole.counts()
+    suffix = {"tiff": ".tif", "zarr": ".zarr"}[fmt]
+    assert not (out / "probabilities" / f"slide{suffix}").exists()  # it was not asked for
+    from pixelwise.data.regions import open_source
+
+    with open_source(out / "labels" / f"slide{suffix}", 2, stored=True) as stored:
+        labels = stored.read(((0, SIZE[0]), (0, SIZE[1])))[..., 0]
+    assert np.array_equal(labels == 0, whole.labels == 0)
+    pairs = np.unique(np.stack([labels.ravel(), whole.labels.ravel()]), axis=1)
+    assert pairs.shape[1] == len(whole.objects) + 1
+    with (out / "objects" / "slide.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    own = {int(number): other for number, other in pairs.T}
+    expected = {row["object"]: row for row in whole.objects.rows(CLASSES)}
+    for row in rows:
+        other = expected[own[int(row["object"])]]
+        assert {key: row[key] for key in other if key != "object"} == {
+            key: str(value) for key, value in other.items() if key != "object"
+        }
+        assert float(row["area_um2"]) == pytest.approx(int(row["area_px"]) * 0.25)
+    assert len(rows) == len(expected)
+    content = json.loads((out / "summaries" / "slide.json").read_text())
+    assert content["counts"] == whole.counts()
+    assert content["files"]["labels"] == f"labels/slide{suffix}"
+
+
+def test_a_stop_between_the_passes_is_made_good(model, picture, tmp_path, monkeypatch):
+    member, pipeline, options = Member(model, "cpu", 1, CENTRE), default_pipeline(model.task), LargeOptions(tile=64)
+    straight = predict_large(member, picture, tmp_path / "a", options, pipeline=pipeline)
+    with monkeypatch.context() as broken:
+        broken.setattr(run, "write_objects", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            predict_large(member, picture, tmp_path / "b", options, pipeline=pipeline)
+    assert not (tmp_path / "b" / "summaries").exists()
+    again = predict_large(member, picture, tmp_path / "b", options, pipeline=pipeline)
+    assert again.is_resumed
+    assert again.counts == straight.counts
+    for name in ("labels/slide.tif", "objects/slide.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_steps_for_the_whole_picture_are_refused_before_any_work(model, picture, tmp_path):
+    member = Member(model, "cpu", 1, CENTRE)
+    with pytest.raises(UsageError, match="largest on a picture that is predicted in parts"):
+        predict_large(member, picture, tmp_path / "out", LargeOptions(tile=64), pipeline=Pipeline.parse("largest"))
+    assert not (tmp_path / "out").exists()
