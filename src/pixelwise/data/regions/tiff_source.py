@@ -2,7 +2,7 @@
 
 The rules of :mod:`pixelwise.data.tiff` hold: the first series is the picture, and of a pyramid its finest level. Pages
 that form a z axis, or an axis without a name, are the planes of a volume. Pixels that lie unpacked in the file are
-mapped; unpacked tiles are kept, the most recently used ones, up to 128 MiB.
+mapped; unpacked tiles are kept, the most recently used ones, up to 64 MiB.
 """
 
 import math
@@ -30,7 +30,7 @@ from pixelwise.data.tiff_lzw import LZW, prepared_for_lzw, unpack_segment
 from pixelwise.errors import ImageError
 
 _JPEG = 7
-_CACHE_BYTES = 1 << 27
+_CACHE_BYTES = 1 << 26
 _BLOCK_PX = 256
 _DEPTH_AXES = frozenset("ZIQ")
 

@@ -75,8 +75,13 @@ class Axes:
         if not names:
             names = _guessed(shape, dimensions)
         letters = [_KNOWN.get(axis.lower(), "") for axis in names]
-        unknown = [axis for axis, letter, n in zip(names, letters, shape, strict=True) if not letter and n > 1]
-        if unknown or not names or {"y", "x"} - set(letters) or any(letters.count(one) > 1 for one in "zyxc"):
+        unknown = [axis for axis, letter, n in zip(names, letters, shape, strict=False) if not letter and n > 1]
+        if (
+            unknown
+            or len(names) != len(shape)
+            or {"y", "x"} - set(letters)
+            or any(letters.count(one) > 1 for one in "zyxc")
+        ):
             raise ImageError(
                 f"{name} has the axes {', '.join(names) or 'of no known order'} and the shape {shape}",
                 expected="y and x, and at most z (planes) and c (channels) besides",
