@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-import pixelwise.predict.member as member_module
+import pixelwise.predict.stream as stream_module
 from pixelwise.data.writing import write_png, write_tiff
 from pixelwise.errors import DeviceError, ImageError, SpecError, UsageError, WeightsError
 from pixelwise.predict.prediction import ClassPrediction, MaskPrediction
@@ -98,7 +98,7 @@ def test_batches_and_order_do_not_change_the_answers(make, monkeypatch):
         assert len(many) == len(images)
         for one, other in zip(single, many, strict=True):
             assert np.allclose(one.probabilities, other.probabilities, atol=1e-6)
-    monkeypatch.setattr(member_module, "BATCH_PIXELS", 24 * 24 + 1)
+    monkeypatch.setattr(stream_module, "BATCH_PIXELS", 24 * 24 + 1)
     many = list(Predictor(make(), batch_size=100).predict_many(images, probabilities=True))
     for one, other in zip(single, many, strict=True):
         assert np.allclose(one.probabilities, other.probabilities, atol=1e-6)
@@ -284,7 +284,8 @@ def test_where_memory_runs_out_batches_are_halved_and_only_what_never_fits_fails
     with pytest.raises(ImageError) as caught:
         Predictor(model).predict(picture(30, 30))
     assert str(caught.value) == (
-        "The array: there is not enough memory to predict 30 x 30 pixels at once. Cut the picture into smaller ones."
+        "The array: there is not enough memory to predict 30 x 30 pixels at once. "
+        "Say how much memory there is for it (memory), or cut the picture into smaller ones."
     )
 
 

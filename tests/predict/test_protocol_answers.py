@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-import pixelwise.predict.member as member_module
+import pixelwise.predict.stream as stream_module
 from pixelwise import catalogue
 from pixelwise.data.resample import resize_image
 from pixelwise.errors import ImageError, SpecError, UsageError
@@ -187,7 +187,7 @@ def test_batches_of_views_do_not_change_answers_and_stay_small(batch_size, monke
         assert np.allclose(answer.probabilities, probabilities, atol=1e-5)
     assert max(sizes) <= batch_size
     assert [source.reads for source in sources] == [1] * 5
-    monkeypatch.setattr(member_module, "BATCH_PIXELS", 2 * 28 * 28)
+    monkeypatch.setattr(stream_module, "BATCH_PIXELS", 2 * 28 * 28)
     sizes.clear()
     list(under(model, "10-crop", 100).predict_many(images))
     assert max(sizes) == 2

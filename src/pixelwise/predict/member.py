@@ -5,9 +5,8 @@ size; views of one size go through the network together.
 """
 
 import functools
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,19 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelwise.data.volumes.volume import Geometry, Volume
+from pixelwise.data.volumes.volume import NOWHERE, Geometry, Volume
 from pixelwise.errors import ImageError, PixelwiseError, SpecError
 from pixelwise.layers.folding import for_prediction
 from pixelwise.predict.admission import admit
 from pixelwise.predict.placement import place
 from pixelwise.predict.protocols import Protocol
+from pixelwise.predict.tiling import TilePlan, Tiler, predict_tiled, sample_deviation
 from pixelwise.predict.views import View, plan, show
 from pixelwise.runs.device import choose_device
 from pixelwise.runs.model import Model
 from pixelwise.specs import Network
-
-BATCH_PIXELS = 2**20
-"""Most pixels of one batch: larger pictures go through the network in smaller batches, down to one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +42,7 @@ class Answer:
     error: PixelwiseError | None = None
     picture: NDArray[Any] | None = None
     """The picture itself, where what follows the network asks for it."""
-    geometry: Geometry = Geometry()
+    geometry: Geometry = NOWHERE
     """Where a volume lies."""
 
     @property
@@ -74,10 +71,21 @@ class Shot:
     """Row and column of the network's answer that belong to the view's first pixel."""
     size: tuple[int, ...]
     """Height and width of the view."""
+    tiles: TilePlan | None = None
+    """How the view is cut where it is too large for one pass; ``pixels`` then have no border yet."""
 
 
 class Member:
     """A model on its device, with its protocol.
+
+    Args:
+        model: the network with its task and preprocessing. Its network is moved to ``device``.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        batch_size: most views in one batch.
+        protocol: which views of a picture the network is shown.
+        tile: longest side of a tile's input in pixels, for tasks that answer every pixel; None: whatever fits.
+        memory_bytes: most memory that a forward pass may take before pictures are cut into tiles; None: half of what is
+            free.
 
     Raises:
         UsageError: the model's task cannot be tested so, or its input is larger than a crop's picture.
@@ -85,7 +93,16 @@ class Member:
 
     """
 
-    def __init__(self, model: Model, device: str, batch_size: int, protocol: Protocol) -> None:
+    def __init__(
+        self,
+        model: Model,
+        device: str,
+        batch_size: int,
+        protocol: Protocol,
+        *,
+        tile: int | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
         protocol.check_task(model.task.name)
         if model.preprocess.size is not None:
             plan(protocol, model.preprocess, *model.preprocess.size)  # refuses what fits no picture before any is read
@@ -96,6 +113,8 @@ class Member:
         innermost = torch.channels_last_3d if model.spec.dimensions == 3 else torch.channels_last
         network: Network = model.network.to(self._device, memory_format=innermost).eval()  # type: ignore[call-overload]
         self._network = for_prediction(network)
+        self._tiler = Tiler(model.network, self._device, tile=tile, memory_bytes=memory_bytes)
+        self._deviations: dict[TilePlan, str] = {}
         self.keeps_pictures = False
 
     def begin(self, name: str, image: NDArray[Any] | Volume) -> tuple[Answer, Iterator[Shot]]:
@@ -131,7 +150,9 @@ class Member:
 
     def logits(self, shot: Shot) -> Tensor:
         """Return what the network says to one view: (outputs,), or (outputs, h, w)."""
-        return torch.from_numpy(_own_part(self._forward([shot], lambda logits: logits)[0], shot, self.is_spatial))
+        if shot.tiles is not None:
+            return torch.from_numpy(predict_tiled(self._forward_logits, shot.pixels, shot.tiles))
+        return torch.from_numpy(_own_part(self._forward([shot], _as_they_are)[0], shot, self.is_spatial))
 
     def forward_tile(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return the answers (K, *answer size) for one tile's input (*shape, C) of raw values, as the task reads them.
@@ -140,7 +161,17 @@ class Member:
             ImageError: there is not enough memory.
 
         """
-        finish = self.model.task.answers if self.protocol.average == "probabilities" else _as_they_are
+        return self._forward_block(pixels, self._finish)
+
+    @property
+    def _finish(self) -> Callable[[Tensor], Tensor]:
+        """What is made of the logits of a view before views are averaged."""
+        return self.model.task.answers if self.protocol.average == "probabilities" else _as_they_are
+
+    def _forward_logits(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        return self._forward_block(pixels, _as_they_are)
+
+    def _forward_block(self, pixels: NDArray[Any], finish: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
         try:
             with torch.inference_mode():
                 batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)[None].movedim(-1, 1)
@@ -150,12 +181,17 @@ class Member:
             if not _is_out_of_memory(error):
                 raise
         sides = " x ".join(map(str, pixels.shape[:-1]))
-        raise ImageError(f"There is not enough memory to predict a tile of {sides} pixels", do="Allow less memory")
+        raise ImageError(
+            f"There is not enough memory to predict {sides} pixels at once", do="Allow less memory, or smaller tiles"
+        )
 
     def run(self, batch: Sequence[Shot]) -> None:
         """Send views through the network, those of one size together, and hand their answers over."""
         alike: dict[tuple[object, ...], list[Shot]] = {}
         for shot in batch:
+            if shot.tiles is not None:
+                self._run_tiled(shot, shot.tiles)
+                continue
             alike.setdefault((shot.pixels.shape, shot.pixels.dtype, shot.is_dense), []).append(shot)
         for group in alike.values():
             self._run_alike(group)
@@ -167,12 +203,16 @@ class Member:
                 looked_at = pixels[:, ::-1] if is_mirrored else pixels
                 size: tuple[int, ...] = pixels.shape[:2]
                 start: tuple[int, ...] = (0, 0)
+                weight = views[view] * weight_of_one
+                tiles = self._tiler.plan_for(*size) if self.is_spatial else None
+                if tiles is not None:
+                    yield Shot(answer, looked_at, weight, is_mirrored, view.is_dense, start, size, tiles)
+                    continue
                 if self.is_spatial:
                     placement = place(self._network, *size)
                     looked_at, start = placement.surround(looked_at), placement.start
                 if not view.is_dense:
                     self._check_size(*looked_at.shape[:2])
-                weight = views[view] * weight_of_one
                 yield Shot(answer, looked_at, weight, is_mirrored, view.is_dense, start, size)
 
     def _check_size(self, height: int, width: int) -> None:
@@ -185,11 +225,31 @@ class Member:
             remedy = "Resize the pictures to the size that the model was trained for"
             raise SpecError(error.came, expected=error.expected, do=remedy) from None
 
+    def _run_tiled(self, shot: Shot, tiles: TilePlan) -> None:
+        """Predict a view tile by tile; note that it was, and where that is not exact, how much it matters."""
+        try:
+            note = f"in {tiles.summary()}{self._deviation(shot, tiles)}"
+            values = predict_tiled(self.forward_tile, shot.pixels, tiles)
+        except PixelwiseError as error:
+            shot.answer.error = error
+            return
+        if note not in shot.answer.notes:
+            shot.answer.notes = (*shot.answer.notes, note)
+        shot.answer.add(values[..., ::-1] if shot.is_mirrored else values, shot.weight)
+
+    def _deviation(self, shot: Shot, tiles: TilePlan) -> str:
+        """Say by how much tiles differ from the whole, measured on the first picture of a size."""
+        if tiles.is_exact:
+            return ""
+        if tiles not in self._deviations:
+            found = sample_deviation(self.model.network, self.forward_tile, shot.pixels, tiles)
+            self._deviations[tiles] = "" if found is None else f" ({found.summary()})"
+        return self._deviations[tiles]
+
     def _run_alike(self, group: Sequence[Shot]) -> None:
         """Predict views of one size; where memory runs out, in halves of the batch."""
-        finish = self.model.task.answers if self.protocol.average == "probabilities" else _as_they_are
         try:
-            values = self._forward(group, finish)
+            values = self._forward(group, self._finish)
         except PixelwiseError as error:
             for shot in group:
                 shot.answer.error = error
@@ -205,7 +265,7 @@ class Member:
             height, width = group[0].pixels.shape[:2]
             group[0].answer.error = ImageError(
                 f"{group[0].answer.name}: there is not enough memory to predict {height} x {width} pixels at once",
-                do="Cut the picture into smaller ones",
+                do="Say how much memory there is for it (memory), or cut the picture into smaller ones",
             )
         else:
             half = len(group) // 2
@@ -222,50 +282,6 @@ class Member:
             else:
                 logits = self._network(normalised).float()
             return finish(logits).cpu()
-
-
-@dataclass(slots=True)
-class Stream:
-    """Pictures on their way through one model; answers come out in the order in which the pictures went in."""
-
-    member: Member
-    _waiting: deque[Answer] = field(default_factory=deque)
-    _batch: list[Shot] = field(default_factory=list)
-    _pixels: int = 0
-
-    def add(self, name: str, image: NDArray[Any] | Volume | PixelwiseError) -> None:
-        """Take a picture, or the reason why there is none."""
-        if isinstance(image, PixelwiseError):
-            self._waiting.append(Answer(name, error=image))
-            return
-        try:
-            answer, shots = self.member.begin(name, image)
-        except PixelwiseError as error:
-            self._waiting.append(Answer(name, error=error))
-            return
-        self._waiting.append(answer)
-        try:
-            for shot in shots:
-                self._batch.append(shot)
-                self._pixels += shot.pixels.shape[0] * shot.pixels.shape[1]
-                if len(self._batch) >= self.member.batch_size or self._pixels >= BATCH_PIXELS:
-                    self.run()
-        except PixelwiseError as error:
-            answer.error = error
-
-    def run(self) -> None:
-        """Predict what was gathered."""
-        batch, self._batch, self._pixels = self._batch, [], 0
-        self.member.run(batch)
-
-    @property
-    def has_answer(self) -> bool:
-        """Whether the first picture's answer is complete."""
-        return bool(self._waiting) and self._waiting[0].is_complete
-
-    def take(self) -> Answer:
-        """Return the first picture's answer, which is complete."""
-        return self._waiting.popleft()
 
 
 def _own_part(values: Tensor, shot: Shot, is_spatial: bool) -> NDArray[np.float32]:

@@ -23,10 +23,11 @@ from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import PixelwiseError, UsageError
 from pixelwise.predict.answers import Answered, in_the_picture, make_prediction
 from pixelwise.predict.ensemble import average, distinct_runs, load_members, match_classes
-from pixelwise.predict.member import Answer, Member, Stream
+from pixelwise.predict.member import Answer, Member
 from pixelwise.predict.postprocess import Pipeline, pipeline_of
 from pixelwise.predict.prediction import Prediction
 from pixelwise.predict.protocols import CENTRE, Protocol
+from pixelwise.predict.stream import Stream
 from pixelwise.predict.volume_member import VolumeMember
 from pixelwise.runs.model import Model
 
@@ -74,6 +75,10 @@ class Predictor:
         protocol: which views of a picture the networks are shown.
         ensemble: further models of the same task and classes.
         post: steps after the network; None takes those that the model stores, or without any its task's.
+        tile: longest side of a tile's input in pixels, for tasks that answer every pixel. Larger pictures are cut into
+            tiles whose answers, put together, are that for the whole picture (docs/explanation/exact-tiles.md).
+        memory_bytes: most memory that a forward pass may take; pictures that need more are cut into tiles. None: half
+            of what is free.
 
     Raises:
         UsageError: a batch size below 1; a protocol that the task cannot be tested with; models that do not agree;
@@ -92,6 +97,8 @@ class Predictor:
         protocol: Protocol = CENTRE,
         ensemble: Sequence[Model] = (),
         post: Pipeline | None = None,
+        tile: int | None = None,
+        memory_bytes: int | None = None,
     ) -> None:
         if batch_size < 1:
             raise UsageError(f"batch_size={batch_size}", expected="at least 1", do="Correct the number")
@@ -101,7 +108,9 @@ class Predictor:
         self.pipeline.check_task(model.task)
         self._in_space = model.spec.dimensions == 3
         kind = VolumeMember if self._in_space else Member
-        self._members = [kind(one, device, batch_size, protocol) for one in self.models]
+        self._members = [
+            kind(one, device, batch_size, protocol, tile=tile, memory_bytes=memory_bytes) for one in self.models
+        ]
         self._members[0].keeps_pictures = bool(self.pipeline.fields)
 
     @classmethod
@@ -113,6 +122,8 @@ class Predictor:
         *,
         protocol: str | Protocol = CENTRE,
         post: str | None = None,
+        tile: int | None = None,
+        memory_bytes: int | None = None,
     ) -> "Predictor":
         """Load a run's model, or a model folder, or several of them as an ensemble.
 
@@ -123,6 +134,8 @@ class Predictor:
             protocol: such as "10-crop"; see :mod:`pixelwise.predict.protocols`.
             post: steps after the network, such as "fill_holes,remove_small(area=30)" or "none"; see
                 :mod:`pixelwise.predict.postprocess`. None takes those of the model.
+            tile: see :class:`Predictor`.
+            memory_bytes: see :class:`Predictor`.
 
         Raises:
             RunError: there is none, or its record is damaged.
@@ -134,7 +147,16 @@ class Predictor:
         """
         settled, steps = Protocol.of(protocol), None if post is None else Pipeline.parse(post)
         model, *ensemble = load_members(distinct_runs(path), device)
-        return cls(model, device, batch_size, protocol=settled, ensemble=ensemble, post=steps)
+        return cls(
+            model,
+            device,
+            batch_size,
+            protocol=settled,
+            ensemble=ensemble,
+            post=steps,
+            tile=tile,
+            memory_bytes=memory_bytes,
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """One model of volumes: whole volumes go through the network where they fit into memory, else exact tiles of them."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,23 +8,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelwise.analysis import free_memory_bytes
-from pixelwise.analysis.peak import forward_peak_bytes
 from pixelwise.data.volumes.resample import resize_volume, size_at
 from pixelwise.data.volumes.volume import Geometry, Volume, show_size, show_spacing
 from pixelwise.errors import ImageError, PixelwiseError
 from pixelwise.predict.member import Answer, Member, Shot
 from pixelwise.predict.placement import place
-from pixelwise.predict.tiling import plan_tiles, predict_tiled
-
-_MEMORY_SHARE = 0.5
-"""Of the free memory that one volume, or one tile, may take."""
+from pixelwise.predict.tiling import predict_tiled
 
 
 class VolumeMember(Member):
     """A model of volumes on its device, with its protocol: see :class:`~pixelwise.predict.member.Member`."""
 
-    def begin(self, name: str, image: Any) -> tuple[Answer, Iterator[Shot]]:
+    def begin(self, name: str, image: NDArray[Any] | Volume) -> tuple[Answer, Iterator[Shot]]:
         """Admit a volume, a :class:`Volume` or an array (D, H, W) or (D, H, W, C); see :meth:`Member.begin`.
 
         Raises:
@@ -67,7 +61,11 @@ class VolumeMember(Member):
         """Send volumes through the network one by one, and hand their answers over."""
         for shot in batch:
             try:
-                values = self._answers(shot.pixels, finish=self.protocol.average == "probabilities")
+                tiles = self._tiler.plan_for(*shot.size)
+                if tiles is not None:
+                    self._run_tiled(shot, tiles)
+                    continue
+                values = self._whole(shot.pixels, self._finish)
             except PixelwiseError as error:
                 shot.answer.error = error
                 continue
@@ -75,30 +73,21 @@ class VolumeMember(Member):
 
     def logits(self, shot: Shot) -> Tensor:
         """Return what the network says to one volume: (outputs, d, h, w)."""
-        return torch.from_numpy(self._answers(shot.pixels, finish=False))
+        tiles = self._tiler.plan_for(*shot.size)
+        if tiles is not None:
+            return torch.from_numpy(predict_tiled(self._forward_logits, shot.pixels, tiles))
+        return torch.from_numpy(self._whole(shot.pixels, lambda logits: logits))
 
-    def _answers(self, voxels: NDArray[np.float32], *, finish: bool) -> NDArray[np.float32]:
-        """Answers, or with ``finish=False`` logits, (K, d, h, w) for every voxel of (d, h, w, C)."""
+    def _whole(self, voxels: NDArray[np.float32], finish: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
+        """Answers, (K, d, h, w), for every voxel of (d, h, w, C) at once."""
         size = voxels.shape[:3]
         placement = place(self._network, *size)
-        budget = int(_MEMORY_SHARE * free_memory_bytes(self._device))
-        padded = tuple(sum(sides) for sides in zip(size, placement.before, placement.after, strict=True))
-        run = partial(self._run_block, finish=finish)
-        if forward_peak_bytes(self.model.network, padded) > budget:
-            return predict_tiled(run, voxels, plan_tiles(self.model.network, size, memory_bytes=budget))
-        values = run(placement.surround(voxels))
-        window = tuple(slice(first, first + side) for first, side in zip(placement.start, size, strict=True))
+        values = self._forward_block(placement.surround(voxels), finish)
+        window = (slice(first, first + side) for first, side in zip(placement.start, size, strict=True))
         return values[(slice(None), *window)]
 
-    def _run_block(self, block: NDArray[np.float32], *, finish: bool) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            batch = torch.from_numpy(np.ascontiguousarray(block))[None].to(self._device).movedim(-1, 1)
-            logits = self._network(self.model.preprocess.normalise(batch)).float()
-            values: NDArray[np.float32] = (self.model.task.answers(logits) if finish else logits)[0].cpu().numpy()
-        return values
 
-
-def admit_volume(image: Any, channels: int, name: str) -> Volume:
+def admit_volume(image: NDArray[Any] | Volume, channels: int, name: str) -> Volume:
     """Return a volume whose voxels are (D, H, W, channels) float32.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from pixelwise.predict.tiling.plan import Tile, TilePlan
 from pixelwise.predict.tiling.planner import plan_tiles
-from pixelwise.predict.tiling.stitch import Deviation, deviation, predict_tiled
+from pixelwise.predict.tiling.stitch import Deviation, predict_tiled, sample_deviation
+from pixelwise.predict.tiling.tiler import Tiler
 
-__all__ = ["Deviation", "Tile", "TilePlan", "deviation", "plan_tiles", "predict_tiled"]
+__all__ = ["Deviation", "Tile", "TilePlan", "Tiler", "plan_tiles", "predict_tiled", "sample_deviation"]

@@ -144,7 +144,7 @@ def _lines(network: Network, size: Shape) -> tuple[list[Line], tuple[str, ...]]:
 def _small_twin(field: ReceptiveField, whole: Shape) -> Shape:
     """Return a small size that meets the network's lattice as the whole input does."""
     sides = zip(whole, field.largest, field.lattice, strict=True)
-    return tuple(min(side, side % lattice + -(-largest // lattice + 2) * lattice) for side, largest, lattice in sides)
+    return tuple(min(side, side % lattice + (-(-largest // lattice) + 2) * lattice) for side, largest, lattice in sides)
 
 
 def _cheapest(choices: list[list[tuple[int, int]]], memory: Callable[[Shape], int], budget: int | None) -> Shape | None:

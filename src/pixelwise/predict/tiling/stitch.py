@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from pixelwise.data.regions.base import slices
 from pixelwise.errors import UsageError
+from pixelwise.predict.placement import place
 from pixelwise.predict.tiling.plan import TilePlan
+from pixelwise.predict.tiling.planner import plan_tiles
+from pixelwise.specs import Network
 
 Forward = Callable[[NDArray[Any]], NDArray[np.float32]]
 """The network: pixels (*shape, C) in, answers (K, *answer size) out."""
@@ -52,18 +55,49 @@ def predict_tiled(forward: Forward, image: NDArray[Any], plan: TilePlan) -> NDAr
 class Deviation:
     """By how much tiles differ from the whole, on a part of the picture that could be computed whole."""
 
+    size: tuple[int, ...]
+    """Of that part."""
     largest: float
     """Difference of one answer."""
     mean: float
     labels: float
     """Share of the pixels whose most probable class differs."""
 
+    def summary(self) -> str:
+        """Say it in words."""
+        part = " x ".join(map(str, self.size))
+        return f"{self.labels:.2%} of the classes and at most {self.largest:.2g} of an answer differ in {part} pixels"
 
-def deviation(tiled: NDArray[np.float32], whole: NDArray[np.float32]) -> Deviation:
-    """Compare answers (K, *size) put together from tiles with those for the whole."""
+
+def sample_deviation(network: Network, forward: Forward, image: NDArray[Any], plan: TilePlan) -> Deviation | None:
+    """Measure by how much blended tiles differ from the whole, in the middle of the picture.
+
+    The middle, as large as a tile, is computed whole and in tiles of two thirds of its sides.
+
+    Args:
+        network: which the plan was made for.
+        forward: see :func:`predict_tiled`.
+        image: (*size, C).
+        plan: one that is not exact.
+
+    Returns:
+        None where a tile is too small to be cut into tiles.
+
+    """
+    shape = tuple(min(side, length) for side, length in zip(plan.size, plan.shape, strict=True))
+    starts = [(side - length) // 2 for side, length in zip(plan.size, shape, strict=True)]
+    middle = image[tuple(slice(start, start + length) for start, length in zip(starts, shape, strict=True))]
+    try:
+        inner = plan_tiles(network, shape, tile=2 * max(shape) // 3)
+    except UsageError:
+        return None
+    placement = place(network, *shape)
+    inside = (slice(start, start + length) for start, length in zip(placement.start, shape, strict=True))
+    whole = forward(placement.surround(middle))[(slice(None), *inside)]
+    tiled = predict_tiled(forward, middle, inner)
     difference = np.abs(tiled - whole)
-    labels = np.mean((tiled.argmax(0) != whole.argmax(0)) if len(whole) > 1 else ((tiled > 0.5) != (whole > 0.5)))
-    return Deviation(float(difference.max()), float(difference.mean()), float(labels))
+    labels = (tiled.argmax(0) != whole.argmax(0)) if len(whole) > 1 else ((tiled > 0.5) != (whole > 0.5))
+    return Deviation(shape, float(difference.max()), float(difference.mean()), float(labels.mean()))
 
 
 def _outer(weights: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
