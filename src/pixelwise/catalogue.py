@@ -119,9 +119,10 @@ def create(
         in_channels: channels of the images.
         num_classes: number of logits.
         backbone: the classification network to stand on, see :func:`spec`.
-        weights: a file of weights for exactly this network, ``.safetensors``, ``.pth``, ``.pt`` or ``.th``, or a run or
-            a model folder, which hold one; without it the weights are drawn as the paper says. Weights as torchvision
-            and timm publish them are read as well; the network's ``pretraining`` then says which pictures they expect.
+        weights: a file of weights for exactly this network or for its backbone, ``.safetensors``, ``.pth``, ``.pt`` or
+            ``.th``, or a run or a model folder, which hold one; without it the weights are drawn as the paper says.
+            Weights as torchvision and timm publish them are read as well; the network's ``pretraining`` then says which
+            pictures they expect.
         adapt: differences between file and network to bridge, none by default: ``"head"`` draws fresh last layers for
             other classes, ``"input"`` brings the first layer's filters to other channels. What was done is logged.
 

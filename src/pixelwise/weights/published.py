@@ -101,6 +101,19 @@ def _facebook(network: str, file: str, trained_on: str) -> PublishedWeights:
     )
 
 
+def _scenes(network: str, file: str, size_mib: int) -> PublishedWeights:
+    """Make an entry of torchvision's weights for the 20 classes of PASCAL VOC, auxiliary head included."""
+    return PublishedWeights(
+        network=network,
+        publisher="torchvision V1",
+        url=f"{_TORCHVISION}/{file}",
+        sha256=file.removesuffix(".pth").rsplit("-", 1)[1],
+        licence="BSD-3-Clause",
+        size_mib=size_mib,
+        trained_on="COCO, VOC's classes",
+    )
+
+
 def _akamaster(depth: int, digits: str, top1: float) -> PublishedWeights:
     return PublishedWeights(
         network=f"resnet{depth}_cifar",
@@ -168,6 +181,10 @@ PUBLISHED: Final[tuple[PublishedWeights, ...]] = (
     _torchvision("convnext_small", 1, "convnext_small-0c510722.pth", 192, (83.616, 96.65)),
     _torchvision("convnext_base", 1, "convnext_base-6075fbad.pth", 338, (84.062, 96.87)),
     _torchvision("convnext_large", 1, "convnext_large-ea097f82.pth", 755, (84.414, 96.976)),
+    _scenes("fcn_resnet50", "fcn_resnet50_coco-1167a1af.pth", 135),
+    _scenes("fcn_resnet101", "fcn_resnet101_coco-7ecb50ca.pth", 208),
+    _scenes("tv_deeplabv3_resnet50", "deeplabv3_resnet50_coco-cd0a2569.pth", 161),
+    _scenes("tv_deeplabv3_resnet101", "deeplabv3_resnet101_coco-586e9e4e.pth", 233),
     _akamaster(20, "12fca82f0bebc4135bf1f32f6e3710e61d5108578464b84fd6d7f5c1b04036c8", 91.73),
     _akamaster(56, "4bfd97631478d6b638d2764fd2baff3edb1d7d82252d54439343b6596b9b5367", 93.39),
     _timm("inception_v4", "inception_v4.tf_in1k"),

@@ -48,7 +48,7 @@ PAPER = Paper(
     title="Rethinking atrous convolution for semantic image segmentation",
     authors="L.-C. Chen, G. Papandreou, F. Schroff, H. Adam",
     year=2017,
-    venue="",
+    venue="arXiv preprint",
     link="arXiv:1706.05587",
 )
 WIDTH = 256
