@@ -13,6 +13,7 @@ from pixelwise.data.foreground import Aims
 from pixelwise.data.images import to_channels
 from pixelwise.data.label_planes import CLASS, CLASSES, OBJECTS, join_planes
 from pixelwise.data.manifest import Manifest
+from pixelwise.data.masks import IGNORE
 from pixelwise.data.names import show_path
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
@@ -20,7 +21,7 @@ from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.sample_cache import CACHE_SHARE, CachePolicy, SampleCache, free_memory_bytes
 from pixelwise.data.targets import TARGETS
 from pixelwise.data.warp import Warp
-from pixelwise.data.weight_map import weight_map
+from pixelwise.data.weight_map import separate_touching, weight_map
 from pixelwise.data.windows import Pixels
 from pixelwise.errors import DataError, MaskError, UsageError
 
@@ -52,8 +53,8 @@ class Dataset:
             places that are the same in every epoch.
         foreground: probability that a crop is aimed at a pixel of the foreground (:mod:`pixelwise.data.foreground`):
             of a class drawn uniformly from those that the picture shows, at a place drawn uniformly from its pixels.
-        is_weighed: whether the pixels around objects get their weights (:mod:`pixelwise.data.weight_map`), once a
-            picture; without, all weigh 1. Only objects have weights.
+        is_weighed: whether the pixels around objects get their weights, and touching objects background between them
+            (:mod:`pixelwise.data.weight_map`), once a picture; without, all weigh 1. Only objects have weights.
 
     Raises:
         DataError: the samples are of different data types.
@@ -197,8 +198,11 @@ class Dataset:
             )
         if label_map is None or objects is None:
             return image, label_map
-        weights = weight_map(objects, label_map=label_map) if self._is_weighed else None
-        return image, join_planes(label_map, weights, objects)
+        if not self._is_weighed:
+            return image, join_planes(label_map, None, objects)
+        objects = separate_touching(objects)
+        label_map = np.where((label_map != IGNORE) & (objects == 0), np.uint8(0), label_map)
+        return image, join_planes(label_map, weight_map(objects, label_map=label_map), objects)
 
     def _label_map(self, index: int, image: NDArray[Any]) -> NDArray[np.uint8]:
         label_map = self._reader.label_map(index)
