@@ -118,6 +118,17 @@ class FCNSpec(Spec):
         return FCNPyramid(self, trunk, num_classes, self.skip_factors, self.dropout)
 
 
+class Window(NamedTuple):
+    """How a layer of the trunk, of fc6 or of fc7 steps over its maps, in pixels."""
+
+    row: str
+    kernel: int
+    stride: int
+    padding: int
+    rounds_up: bool
+    """Whether it is a pooling."""
+
+
 class Skip(NamedTuple):
     """A finer map whose scores are added to the up-sampled ones."""
 
@@ -140,38 +151,40 @@ class FCN(Network):
         self.stages = graft(self, trunk).stages
         self.fc6 = as_convolution(trunk.fc6, self.stages[-1].channels, trunk.window, spec.dropout)
         self.fc7 = as_convolution(trunk.fc7, trunk.fc7.in_features, 1, spec.dropout)
-        self._windows = self._take_windows()
-        pools = [name for name, layer in self._windows if isinstance(layer, nn.MaxPool2d)]
+        layers = self._take_layers()
+        self._windows = [Window(name, *window_of(layer), isinstance(layer, nn.MaxPool2d)) for name, layer in layers]
+        pools = [window.row for window in self._windows if window.rounds_up]
         if spec.skips >= len(pools):
             raise SpecError(
                 f"{spec.name}: skips={spec.skips} with backbone={spec.backbone}",
                 expected=f"at most {len(pools) - 1}: it has {len(pools)} poolings, and the last is scored anyway",
                 do="Correct the number",
             )
-        self._add_scores(trunk.fc8.in_features, pools[-2 : -2 - spec.skips : -1])
+        self._skips = list[Skip]()
+        self.score_fr = zero_score(trunk.fc8.in_features, num_classes)
+        self._add_scores(layers, pools[-2 : -2 - spec.skips : -1])
 
-    def _take_windows(self) -> list[tuple[str, nn.Conv2d | nn.MaxPool2d]]:
+    def _take_layers(self) -> list[tuple[str, nn.Conv2d | nn.MaxPool2d]]:
         """Pad the first convolution, have poolings round up, and list these layers with their rows, in their order."""
-        windows = list[tuple[str, nn.Conv2d | nn.MaxPool2d]]()
+        layers = list[tuple[str, nn.Conv2d | nn.MaxPool2d]]()
         for name, row in self.named_children():
             for layer in row.modules():
                 if isinstance(layer, nn.MaxPool2d):
                     layer.ceil_mode = True
                 if isinstance(layer, (nn.Conv2d, nn.MaxPool2d)):
-                    windows.append((name, layer))
-        windows[0][1].padding = (self.spec.padding, self.spec.padding)
-        return windows
+                    layers.append((name, layer))
+        layers[0][1].padding = (self.spec.padding, self.spec.padding)
+        return layers
 
-    def _add_scores(self, channels: int, pools: list[str]) -> None:
-        """Add the rows behind fc7, whose maps are ``channels``; ``pools`` are scored too, coarsest first."""
+    def _add_scores(self, layers: list[tuple[str, nn.Conv2d | nn.MaxPool2d]], pools: list[str]) -> None:
+        """Add the rows behind ``score_fr``; the maps of ``pools`` are scored too, coarsest first."""
         spec, grids, widths = self.spec, dict[str, Grid](), dict[str, int]()
         grid, width = Grid(), self.in_channels
-        for name, layer in self._windows:
+        for name, layer in layers:
             grid = grid.through(layer)
             width = layer.out_channels if isinstance(layer, nn.Conv2d) else width
             grids[name], widths[name] = grid, width
-        self.score_fr = zero_score(channels, self.num_classes)
-        self._skips, upsample = list[Skip](), "upscore2"
+        upsample = "upscore2"
         for pool, factor in zip(pools, spec.skip_factors, strict=True):
             grid = self._add_upsampling(upsample, grid, grids[pool], is_learned=spec.upsampling != "fixed")
             self.add_module(f"score_{pool}", zero_score(widths[pool], self.num_classes))
@@ -232,12 +245,12 @@ class FCN(Network):
     def _covers(self, pixels: int) -> bool:
         """Follow one side through the network, and say whether every crop lies within the maps that it is cut from."""
         sides, left = dict[str, int](), pixels
-        for name, layer in self._windows:
-            kernel, stride, padding = window_of(layer)
-            room = left + 2 * padding - kernel
-            if room < 0 and not (isinstance(layer, nn.MaxPool2d) and room > -stride):
+        for window in self._windows:
+            room = left + 2 * window.padding - window.kernel
+            steps = -(-room // window.stride) if window.rounds_up else room // window.stride
+            if steps < 0:
                 return False
-            left = sides[name] = (-(-room // stride) if isinstance(layer, nn.MaxPool2d) else room // stride) + 1
+            left = sides[window.row] = steps + 1
         for skip in self._skips:
             left = self._upsampled(skip.upsample, left)
             if sides[skip.pool] < skip.offset + left:
