@@ -39,12 +39,22 @@ def evaluate(
             help="Also these, which take longer: hausdorff, hausdorff_95, average_surface_distance, boundary_f, f2.",
         ),
     ] = "",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="What a picture may take; larger ones go through the network in exact tiles; default: half of what is "
+            "free.",
+        ),
+    ] = None,
+    tile: Annotated[int | None, typer.Option(min=1, metavar="PX", help="Longest side of a tile.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     device: Device = "auto",
     keep_memory: KeepMemory = True,
     quiet: Quiet = False,
 ) -> None:
     """Score a run's model, or several averaged, on labelled pictures, with 95 % intervals."""
+    from pixelwise.cli.large import parse_memory
     from pixelwise.cli.progress import progress_bar
     from pixelwise.evaluation import evaluate_run
     from pixelwise.runtime import keep_freed_memory
@@ -55,7 +65,8 @@ def evaluate(
     with progress_bar("evaluating", quiet=quiet or as_json) as progress:
         found = evaluate_run(
             members, data, split=split, protocol=protocol, further=[name for name in scores.split(",") if name],
-            device=device, bad_images=bad_images, progress=progress,
+            device=device, bad_images=bad_images, tile=tile,
+            memory_bytes=None if memory is None else parse_memory(memory), progress=progress,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False))
@@ -98,11 +109,16 @@ def predict(
         typer.Option("--with", metavar="RUN", help="Average with this run's probabilities (repeatable)."),
     ] = None,
     memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="Large pictures: what the process may use, which decides their tiles.")
-    ] = "4GB",
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="What a picture may take; larger ones go through the network in exact tiles; default: 4GB for large "
+            "pictures, else half of what is free.",
+        ),
+    ] = None,
     tile: Annotated[
         int | None,
-        typer.Option(min=1, metavar="PX", help="Large pictures: longest side of a tile.", show_default=False),
+        typer.Option(min=1, metavar="PX", help="Longest side of a tile.", show_default=False),
     ] = None,
     large_format: Annotated[
         Literal["tiff", "zarr"], typer.Option(help="Large pictures: format of masks and probabilities.")
@@ -123,17 +139,25 @@ def predict(
     from pixelwise.cli.large import parse_memory, predict_large_pictures, split_large
     from pixelwise.cli.progress import progress_bar
     from pixelwise.predict.files import SOME_FAILED, predict_files
-    from pixelwise.predict.large import LargeOptions
+    from pixelwise.predict.large import DEFAULT_MEMORY_BYTES, LargeOptions
     from pixelwise.predict.predictor import Predictor
     from pixelwise.runtime import keep_freed_memory
     from pixelwise.training.signals import StopRequest
 
     further = parse_names(write)
+    memory_bytes = None if memory is None else parse_memory(memory)
     options = LargeOptions(
-        memory_bytes=parse_memory(memory), tile=tile, fmt=large_format, missing=missing, overwrite=overwrite,
-        probabilities=probabilities or "probabilities" in further,
+        memory_bytes=memory_bytes or DEFAULT_MEMORY_BYTES, tile=tile, fmt=large_format, missing=missing,
+        overwrite=overwrite, probabilities=probabilities or "probabilities" in further,
     )  # fmt: skip
-    predictor = Predictor.load([run, *(others or [])], device=device, protocol=protocol, post=post)
+    predictor = Predictor.load(
+        [run, *(others or [])],
+        device=device,
+        protocol=protocol,
+        post=post,
+        tile=tile,
+        memory_bytes=options.memory_bytes,
+    )
     large, ordinary = split_large(predictor, inputs)
     with StopRequest() as stop:
         stop.defer()  # the picture or tile at hand is finished, and what was done is kept

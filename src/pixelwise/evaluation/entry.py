@@ -32,6 +32,8 @@ def evaluate_run(
     protocol: str | Protocol = CENTRE,
     further: Sequence[str] = (),
     device: str = "auto",
+    tile: int | None = None,
+    memory_bytes: int | None = None,
     bad_images: BadImages | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005 - the names say what a caller gets
@@ -55,6 +57,8 @@ def evaluate_run(
         further: names of scores of segmentations besides the usual ones, which take longer: "hausdorff",
             "hausdorff_95", "average_surface_distance", "boundary_f", and F-beta such as "f2".
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        tile: longest side of a tile, in pixels; see :class:`~pixelwise.predict.predictor.Predictor`.
+        memory_bytes: what the network may use for a picture; larger ones are cut into tiles.
         bad_images: "refuse" another folder with images that cannot be read, or "skip" these (a note says how many);
             None does as the run did, and refuses where there is no run.
         seed: of the bootstrap intervals.
@@ -90,6 +94,8 @@ def evaluate_run(
         trained_on=[one.manifest for one in runs if one is not None],
         further=further,
         device=device,
+        tile=tile,
+        memory_bytes=memory_bytes,
         seed=seed,
         progress=progress,
         should_stop=should_stop,

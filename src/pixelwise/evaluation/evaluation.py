@@ -61,6 +61,8 @@ def evaluate(
     trained_on: Sequence[Manifest] = (),
     further: Sequence[str] = (),
     device: str = "cpu",
+    tile: int | None = None,
+    memory_bytes: int | None = None,
     seed: int = 0,
     progress: Progress = lambda done, total: None,  # noqa: ARG005 - the names say what a caller gets
     should_stop: ShouldStop = lambda: None,
@@ -78,6 +80,8 @@ def evaluate(
             training images.
         further: names of scores besides the usual ones; see :mod:`pixelwise.evaluation.further`.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        tile: longest side of a tile, in pixels; see :class:`~pixelwise.predict.predictor.Predictor`.
+        memory_bytes: what the network may use for a picture; larger ones are cut into tiles.
         seed: of the bootstrap intervals.
         progress: called with the number of images done and of all images.
         should_stop: called before every image and between steps of the intervals; raises to end the evaluation.
@@ -99,6 +103,8 @@ def evaluate(
         protocol=protocol,
         further=further,
         device=device,
+        tile=tile,
+        memory_bytes=memory_bytes,
         seed=seed,
         progress=progress,
         should_stop=should_stop,
@@ -129,6 +135,8 @@ def begin(
     protocol: Protocol = CENTRE,
     further: Sequence[str] = (),
     device: str = "cpu",
+    tile: int | None = None,
+    memory_bytes: int | None = None,
     seed: int = 0,
     progress: Progress = lambda done, total: None,  # noqa: ARG005 - the names say what a caller gets
     should_stop: ShouldStop = lambda: None,
@@ -162,7 +170,9 @@ def begin(
         )
     batch = _BATCH_BY_PIXEL if manifest.form.by_pixel else _BATCH
     work = Work(
-        predictor=Predictor(model, device, batch, protocol=protocol, ensemble=ensemble),
+        predictor=Predictor(
+            model, device, batch, protocol=protocol, ensemble=ensemble, tile=tile, memory_bytes=memory_bytes
+        ),
         reader=SampleReader(root, manifest),
         manifest=manifest,
         order=order,
