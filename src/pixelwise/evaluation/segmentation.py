@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pixelwise.data.masks import IGNORE
 from pixelwise.errors import DataError, MaskError
 from pixelwise.evaluation.classes import label_map_table
+from pixelwise.evaluation.large import confusion_by_strips, large_pictures
 from pixelwise.evaluation.scores import defined
 from pixelwise.evaluation.tally import tally_segmentation
 from pixelwise.evaluation.work import Findings, Work
@@ -34,14 +35,21 @@ def score_label_maps(work: Work) -> Findings:
     rows = np.zeros((3, len(work.indices), size), np.int64)
     outlines = np.zeros((len(work.indices), 2, len(work.further.outlines), size))
     samples, pixels, unanswered = [], 0, 0
-    for place, (index, prediction) in enumerate(work.predictions()):
-        assert isinstance(prediction, MaskPrediction)  # the model's task is segmentation
-        truth = table[work.reader.label_map(index)]
-        _check_size(work, index, truth, prediction.label_map)
-        labelled = int((truth != IGNORE).sum())
-        truth = np.where(prediction.label_map == IGNORE, np.uint8(IGNORE), truth)
-        one = confusion_matrix(truth, np.minimum(prediction.label_map, size - 1), size, ignore=IGNORE)
-        outlines[place] = work.further.row(truth, np.where(truth == IGNORE, IGNORE, prediction.label_map), size)
+    large = large_pictures(work)
+    in_memory = work.predictions(leaving_out=large)
+    for place, index in enumerate(work.indices.tolist()):
+        if index in large:
+            one, labelled = confusion_by_strips(work, index, large[index], table)
+            work.progress(place + 1, len(work.indices))
+        else:
+            _, prediction = next(in_memory)
+            assert isinstance(prediction, MaskPrediction)  # the model's task is segmentation
+            truth = table[work.reader.label_map(index)]
+            _check_size(work, index, truth, prediction.label_map)
+            labelled = int((truth != IGNORE).sum())
+            truth = np.where(prediction.label_map == IGNORE, np.uint8(IGNORE), truth)
+            one = confusion_matrix(truth, np.minimum(prediction.label_map, size - 1), size, ignore=IGNORE)
+            outlines[place] = work.further.row(truth, np.where(truth == IGNORE, IGNORE, prediction.label_map), size)
         confusion += one
         pixels, unanswered = pixels + labelled, unanswered + labelled - int(one.sum())
         counts = ClassCounts.from_confusion(one)

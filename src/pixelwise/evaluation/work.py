@@ -1,6 +1,6 @@
 """One evaluation under way: its samples, their predictions, and what it found."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,18 +92,16 @@ class Work:
         shown[:, self.order] = self.manifest.shows(self.indices).toarray() > 0
         return shown
 
-    def predictions(self) -> Iterator[tuple[int, Prediction]]:
+    def predictions(self, leaving_out: Collection[int] = ()) -> Iterator[tuple[int, Prediction]]:
         """Yield each sample's index with its prediction; the first one that fails raises its error."""
+        indices = [index for index in self.indices.tolist() if index not in leaving_out]
         total = len(self.indices)
-        sources = (
-            _Picture(self.reader, int(index), self.manifest[int(index)].path, self.should_stop)
-            for index in self.indices
-        )
+        sources = (_Picture(self.reader, index, self.manifest[index].path, self.should_stop) for index in indices)
         outcomes = self.predictor.attempt_many(sources)
-        for done, (index, outcome) in enumerate(zip(self.indices, outcomes, strict=True), start=1):
+        for done, (index, outcome) in enumerate(zip(indices, outcomes, strict=True), start=1):
             if isinstance(outcome, PixelwiseError):
                 raise outcome
-            yield int(index), outcome
+            yield index, outcome
             self.progress(done, total)
 
     def sample(

@@ -163,6 +163,12 @@ class Predictor:
         """The class table, in the order of indices and probabilities."""
         return self.model.task.classes
 
+    @property
+    def single(self) -> Member | None:
+        """The one network that answers, of pictures as they are; None of several, of several views, or of volumes."""
+        is_single = len(self._members) == 1 and self.protocol == CENTRE and not self._in_space
+        return self._members[0] if is_single else None
+
     def predict(self, image: Picture, *, frame: int | None = None, probabilities: bool = False) -> Prediction:
         """Predict one picture.
 
