@@ -141,13 +141,20 @@ def test_the_forms_differ_in_what_their_table_says() -> None:
     assert slopes == {"enet": (16, 64), "enet_davidtvs": (1, 1), "enet_davidtvs_2018": (1, 64)}
 
 
-def test_the_first_phase_is_the_encoder_of_the_classifier() -> None:
-    """Same names and shapes up to bottleneck3, so that an encoder's weights carry over."""
-    encoder = catalogue.create("enet_classifier", in_channels=3, num_classes=5)
-    whole = catalogue.create("enet", in_channels=3, num_classes=5).state_dict()
+def test_the_encoder_can_start_from_the_classifiers_weights() -> None:
+    encoder = catalogue.spec("enet_classifier").replace(**SMALL).build(3, 5)
+    whole = small(classes=7)
+    before = whole.state_dict()["fullconv.weight"].clone()
+    (note,) = load_tensors(whole, encoder.state_dict(), "file")
+    assert note == (
+        "Taken from weights of enet_classifier, its backbone, without fc; fresh: bottleneck3_0, bottleneck3, "
+        "bottleneck4_0, bottleneck4, fullconv."
+    )
     for name, tensor in encoder.state_dict().items():
         if not name.startswith("fc."):
-            assert whole[name].shape == tensor.shape
+            assert torch.equal(whole.state_dict()[name], tensor)
+    assert torch.equal(whole.state_dict()["fullconv.weight"], before)
+    assert catalogue.spec("enet_davidtvs").precursors == ()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from torch import Tensor
 from pixelwise import catalogue
 from pixelwise.errors import SpecError
 from pixelwise.specs import Network
+from pixelwise.weights import load_tensors
 
 VGG16 = (*(64, 64), *(128, 128), *(256, 256, 256), *(512, 512, 512), *(512, 512, 512))
 
@@ -81,6 +82,16 @@ def test_the_encoder_is_vggs() -> None:
     assert names == {name for name in theirs.state_dict() if name.startswith("block")}
     assert all(own.state_dict()[name].shape == theirs.state_dict()[name].shape for name in names)
     assert catalogue.spec("segnet_basic").precursors == ()
+
+
+@pytest.mark.slow
+def test_the_encoder_can_start_from_vggs_weights() -> None:
+    vgg = catalogue.create("vgg16_bn", in_channels=3, num_classes=2).state_dict()
+    network = catalogue.create("segnet", in_channels=3, num_classes=4)
+    (note,) = load_tensors(network, vgg, "file")
+    assert note.startswith("Taken from weights of vgg16_bn, its backbone, without fc6, fc7, fc8; fresh: dec5, dec4,")
+    own = network.state_dict()
+    assert all(torch.equal(own[name], tensor) for name, tensor in vgg.items() if name.startswith("block"))
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ cropped back, so that every pooling meets even numbers and every place has its p
 **Deviations** (tests/networks/test_enet_segmentation.py):
 
 - The paper trains in two phases, first the encoder with a 1x1 convolution to the classes on labels of an eighth of the
-  size, then the whole. Here the whole is trained at once; ``enet_classifier`` is the same encoder, and its
-  ``dense_logits`` are those of the first phase.
+  size, then the whole. Here the whole is trained at once. ``enet_classifier`` is the same encoder, its ``dense_logits``
+  are those of the first phase, and its weights can start this network.
 - The paper does not give the initial weights. Here as in PyTorch, as for ``enet_classifier``.
 - The authors' code refuses sizes that are not multiples of 8.
 """
@@ -65,6 +65,7 @@ from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
 from pixelwise.layers.sizes import crop, pad_to_multiple
+from pixelwise.networks.backbones import backbone_row
 from pixelwise.networks.classification.enet_blocks import (
     AUTHORS,
     NARROWING,
@@ -74,7 +75,7 @@ from pixelwise.networks.classification.enet_blocks import (
     UpsamplingBottleneck,
 )
 from pixelwise.networks.classification.enet_encoder import PAPER, ENetEncoderSpec, add_encoder
-from pixelwise.specs import Facts, Network, NetworkKind, Published
+from pixelwise.specs import Facts, Network, NetworkKind, Published, Spec
 
 STRIDE: Final = 8
 
@@ -139,6 +140,14 @@ class ENetSpec(ENetEncoderSpec):
                 expected="a rate from 0 up to but not including 1",
                 do="Correct it",
             )
+
+    @property
+    def precursors(self) -> tuple[Spec, ...]:
+        """The same encoder as a classifier; none for forms of the blocks that it does not have."""
+        if self.form != "authors":
+            return ()
+        columns = {key: getattr(self, key) for key in ENetEncoderSpec.columns()}
+        return (backbone_row("enet_classifier", self.name).replace(**columns),)
 
     def build(self, in_channels: int, num_classes: int) -> "ENet":
         """Make the network.
