@@ -18,6 +18,7 @@ from pixelwise.data.check.files import (
     report_turned_pairs,
 )
 from pixelwise.data.check.findings import Findings, Severity
+from pixelwise.data.check.objects import report_objects
 from pixelwise.data.check.pictures import report_pictures
 from pixelwise.data.check.report import CheckReport
 from pixelwise.data.check.survey import CONTAINERS, Survey, survey_pictures, without_failures
@@ -124,6 +125,7 @@ def check_data(
     counts = count_classes(manifest)
     report_classes(manifest, counts, survey, findings)
     report_targets(manifest, findings)
+    report_objects(root, manifest, findings)
     find_duplicates(root, manifest, survey, findings)
     _report_reading(manifest, survey, findings)
     split = manifest.column("split")
