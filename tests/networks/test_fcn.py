@@ -280,6 +280,7 @@ def test_impossible_columns_are_refused(columns: dict[str, object], message: str
 def test_pictures_that_are_too_small_are_refused() -> None:
     for spec, size, expected in (
         (catalogue.spec("fcn32s").replace(padding=81), (1, 40), "a size that the scores cover, such as 33 x 40"),
+        (catalogue.spec("fcn8s").replace(padding=69), (3, 90), "a size that the scores cover, such as 57 x 90"),
         (catalogue.spec("fcn32s"), (0, 5), "a size that the scores cover, such as 1 x 5"),
         (catalogue.spec("fcn_inception_v3"), (74, 300), "at least 75 x 75"),
         (catalogue.spec("fcn32s", backbone="resnet18"), (0, 1), "at least 1 x 1"),
@@ -303,3 +304,15 @@ def test_half_precision_in_any_memory_layout_gives_nearly_the_same_numbers() -> 
         with torch.autocast("cpu", torch.bfloat16):
             found = network.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
     assert (found.float() - expected).norm() < 0.05 * expected.norm()
+
+
+@pytest.mark.usefixtures("thin")
+def test_features_are_the_trunks_and_other_batches_are_refused() -> None:
+    for spec in (catalogue.spec("fcn8s"), catalogue.spec("fcn8s", backbone="resnet20_cifar")):
+        network = spec.build(3, 4).eval()
+        x = torch.randn(1, 3, 40, 50)
+        maps = network.features(x)
+        assert [found.shape[1] for found in maps] == [stage.channels for stage in network.stages]
+        for use in (network, network.features):
+            with pytest.raises(SpecError, match=r"a batch of shape \(1, 1, 40, 50\)"):
+                use(x[:, :1])

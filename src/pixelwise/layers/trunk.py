@@ -1,7 +1,7 @@
 """The trunk of a network whose direct children follow one another: running it, and standing another network on it."""
 
 from collections.abc import Collection, Iterator
-from itertools import count
+from itertools import count, takewhile
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -62,12 +62,12 @@ def run_rows(network: Network, x: Tensor, wanted: Collection[str]) -> dict[str, 
     Auxiliary heads are passed over; what comes after the last child that is wanted is not run.
     """
     maps: dict[str, Tensor] = {}
-    for name, row in _rows(network):
+    rows = _rows(network)
+    while len(maps) < len(wanted):
+        name, row = next(rows)
         x = row(x)
         if name in wanted:
             maps[name] = x
-        if len(maps) == len(wanted):
-            break
     return maps
 
 
@@ -76,27 +76,13 @@ def graft(network: Network, trunk: Network) -> Grafted:
 
     Auxiliary heads and what comes after the last stage are left out, and so are stages that hold a head: those of
     networks whose last maps are the classes'.
-
-    Raises:
-        SpecError: the classifier has no maps that another network could stand on.
-
     """
-    rows, heads = dict[str, nn.Module](), {head.partition(".")[0] for head in trunk.heads}
-    for name, row in _rows(trunk) if trunk.stages else ():
-        if name in heads:
-            break
-        rows[name] = row
+    heads = {head.partition(".")[0] for head in trunk.heads}
+    rows = dict(takewhile(lambda named: named[0] not in heads, _rows(trunk)))
     stages = tuple(stage for stage in trunk.stages if stage.module in rows)
-    if not stages:
-        raise SpecError(
-            f"{network.spec.name}: {trunk.spec.name} has no maps for each part of a picture",
-            expected="a backbone of convolutions",
-            do="Choose another, such as vgg16 or resnet50",
-        )
-    for name, row in rows.items():
-        network.add_module(name, row)
-        if name == stages[-1].module:
-            break
+    last = list(rows).index(stages[-1].module)
+    for name in list(rows)[: last + 1]:
+        network.add_module(name, rows[name])
     keeps_ratio = all(_keeps_ratio(layer) for row in network.children() for layer in row.modules())
     return Grafted(stages, keeps_ratio, _least_side(trunk))
 
@@ -125,12 +111,15 @@ def _keeps_ratio(layer: nn.Module) -> bool:
 
 def _least_side(trunk: Network) -> int:
     """Find the smallest picture that a classifier takes in evaluation, where auxiliary heads do not count."""
-    trunk.eval()
-    for side in count(1):
+
+    def is_legal(side: int) -> bool:
         try:
             trunk.check_size(side, side)
         except SpecError:
-            continue
-        trunk.train()
-        return side
-    raise AssertionError  # counting has no end
+            return False
+        return True
+
+    trunk.eval()
+    least = next(filter(is_legal, count(1)))
+    trunk.train()
+    return least
