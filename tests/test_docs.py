@@ -18,6 +18,7 @@ import pixelwise as pw
 from pixelwise.cli.main import app
 from pixelwise.data import samples
 from pixelwise.data.augment import AUGMENTATIONS
+from pixelwise.data.volumes.augment import VOLUME_AUGMENTATIONS
 from pixelwise.metrics import EMPTY_CLASS_RULE
 from pixelwise.predict.predictor import Predictor
 from pixelwise.training.recipe import Recipe
@@ -206,7 +207,11 @@ def rows_of(items: dict[str, object]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("mark", "items"),
-    [("recipes", {key: make() for key, make in RECIPES.items()}), ("augmentations", AUGMENTATIONS)],
+    [
+        ("recipes", {key: make() for key, make in RECIPES.items()}),
+        ("augmentations", AUGMENTATIONS),
+        ("augmentations of volumes", VOLUME_AUGMENTATIONS),
+    ],
 )
 def test_tables_of_recipes_and_augmentations(mark: str, items: dict[str, object]) -> None:
     found = re.search(rf"<!-- {mark} -->(.*?)<!-- end of {mark} -->", text("reference/recipes.md"), re.DOTALL)
