@@ -156,7 +156,7 @@ def predict(
         protocol=protocol,
         post=post,
         tile=tile,
-        memory_bytes=options.memory_bytes,
+        memory_bytes=memory_bytes,
     )
     large, ordinary = split_large(predictor, inputs)
     with StopRequest() as stop:
