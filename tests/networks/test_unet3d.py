@@ -55,7 +55,7 @@ def test_the_tile_of_the_paper() -> None:
 
 
 @given(st.tuples(*[st.integers(1, 140)] * 3))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_valid_sizes_are_exactly_those_that_run(size: tuple[int, int, int]) -> None:
     with torch.device("meta"):
         network = UNet3DSpec(name="unet3d", padding="valid", widths=(2, 4, 6)).build(1, 2).eval()

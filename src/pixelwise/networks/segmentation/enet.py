@@ -59,6 +59,7 @@ cropped back, so that every pooling meets even numbers and every place has its p
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Final, Literal
 
 from torch import Tensor, nn
@@ -78,6 +79,8 @@ from pixelwise.networks.classification.enet_encoder import PAPER, ENetEncoderSpe
 from pixelwise.specs import Facts, Network, NetworkKind, Published, Spec
 
 STRIDE: Final = 8
+_ROWS_OF_ONE: Final = 4
+"""Rows of the encoder before those that are repeated."""
 
 FormName = Literal["authors", "davidtvs", "davidtvs_2018"]
 
@@ -211,12 +214,10 @@ class ENet(Network):
         x = pad_to_multiple(x, STRIDE)
         ends = {stage.module for stage in self.stages}
         maps, places = list[Tensor](), list[Tensor]()
-        for name, block in self.named_children():
+        for name, block in islice(self.named_children(), _ROWS_OF_ONE + self.spec.repeats):
             x = block(x, places) if isinstance(block, DownsamplingBottleneck) else block(x)
             if name in ends:
                 maps.append(x)
-            if len(maps) == len(ends):
-                break
         return maps, places
 
 
