@@ -13,6 +13,7 @@ from volume_folders import AFFINE, blobs, nifti_folder, save_nifti, stack_folder
 from pixelwise.data.check import check_data
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.reading import SampleReader
+from pixelwise.data.samples.volumes import write_volumes
 from pixelwise.errors import DataError
 
 SIZES = [(10, 12, 14), (10, 12, 14), (12, 12, 10), (9, 12, 14)]
@@ -166,3 +167,17 @@ def test_the_check_of_stacks_and_channels(tmp_path: Path) -> None:
     assert [(one.code, one.message) for one in report.findings if one.severity == "error"] == [
         ("mixed-channels", "Volumes have different numbers of channels: 2 of 1, 1 of 2 channels.")
     ]
+
+
+def test_the_bundled_volumes(tmp_path: Path) -> None:
+    manifest = build_manifest(write_volumes(tmp_path / "n"), use_cache=False)
+    assert (manifest.task, manifest.classes) == ("volumes", ("background", "nucleus"))
+    assert [sample.split for sample in manifest] == ["test", "train", "train", "val"]
+    assert manifest.sizes().tolist() == [[15, 32, 32]] * 4
+    assert manifest.spacing(0) == (0.00116, 0.00104, 0.00104)
+    reader = SampleReader(tmp_path / "n", manifest)
+    for index in range(4):
+        inside = reader.label_map(index) == 1
+        image = reader.image(index)[..., 0]
+        assert 0.1 < inside.mean() < 0.3
+        assert image[inside].mean() > 2 * image[~inside].mean()  # labels lie where the nuclei are

@@ -18,7 +18,7 @@ from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS
 from pixelwise.training.recipe import AUTO, Recipe
 from pixelwise.training.settle_patches import has_large_pictures, settle_patches
-from pixelwise.training.settle_volumes import settle_volumes
+from pixelwise.training.settle_volumes import settle_volumes, volume_batch
 
 DEFAULT_SIZE = (224, 224)
 DEFAULT_CROP = (256, 256)
