@@ -21,9 +21,10 @@ class Masks:
         self.maps = [np.array(one, np.uint8) for one in maps]
         self.read: list[int] = []
 
-    def label_map(self, index: int) -> np.ndarray:
+    def label_strips(self, index: int) -> list[np.ndarray]:
         self.read.append(index)
-        return self.maps[index % len(self.maps)]
+        whole = self.maps[index % len(self.maps)]
+        return [whole[:1], whole[1:]]
 
 
 def test_pixels_are_counted_without_the_ignored_ones() -> None:

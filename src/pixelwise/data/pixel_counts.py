@@ -1,6 +1,6 @@
 """How many pixels of the masks show each class."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,10 +10,10 @@ from pixelwise.data.measuring import MOST_IMAGES
 
 
 class MaskSource(Protocol):
-    """Whatever gives the label map of an index, (H, W) or (D, H, W) uint8: a ``SampleReader``, say."""
+    """Whatever gives the label map of an index in parts, (h, W) or (d, H, W) uint8: a ``SampleReader``, say."""
 
-    def label_map(self, index: int) -> NDArray[np.uint8]:
-        """Return the label map."""
+    def label_strips(self, index: int) -> Iterable[NDArray[np.uint8]]:
+        """Return the label map, cut across its first axis."""
 
 
 def count_pixels(source: MaskSource, indices: Sequence[int] | NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
@@ -28,5 +28,6 @@ def count_pixels(source: MaskSource, indices: Sequence[int] | NDArray[np.int64],
     counts: NDArray[Any] = np.zeros(256, np.int64)
     chosen = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), MOST_IMAGES)).round().astype(np.int64))
     for index in np.asarray(indices)[chosen].tolist():
-        counts += np.bincount(source.label_map(index).ravel(), minlength=len(counts))
+        for strip in source.label_strips(index):
+            counts += np.bincount(strip.ravel(), minlength=len(counts))
     return counts[:num_classes]

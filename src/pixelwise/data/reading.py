@@ -3,7 +3,7 @@
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -166,6 +166,14 @@ class SampleReader:
         return self._frame(
             path, frame, lambda: apply_reading(read_mask_raw(whole, frame=frame), reading, show_path(path))
         )
+
+    def label_strips(self, index: int) -> Iterator[NDArray[np.uint8]]:
+        """Read one mask as a label map, a large one in strips from top to bottom; see :meth:`label_map`."""
+        windowed = self.windowed(index, int(self.manifest.columns["channels"][index]))
+        if windowed is None:
+            yield self.label_map(index)
+        else:
+            yield from windowed[1].strips()
 
     def objects(self, index: int) -> NDArray[np.int32]:
         """Read one mask as numbered objects: (H, W), 0 for none; see :mod:`pixelwise.data.objects`.

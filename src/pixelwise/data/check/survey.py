@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.images import ImageInfo, probe
+from pixelwise.data.images import MAX_PIXELS, ImageInfo, probe
 from pixelwise.data.indexing import Progress
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
-from pixelwise.data.reading import SampleReader
+from pixelwise.data.reading import Glimpses, SampleReader
+from pixelwise.data.windows import ANY_PIXELS
 from pixelwise.errors import DataError
 
 CONTAINERS: Final = ("idx", "cifar")
@@ -28,7 +29,7 @@ _FLAT_SHARE: Final = 0.008  # of the value range; thumbnails with less contrast 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One decoded sample.
+    """One decoded sample; of a large picture that is read by window, small windows in an even grid.
 
     Attributes:
         low, high: smallest and largest stored value.
@@ -107,8 +108,10 @@ def survey_pictures(root: Path, manifest: Manifest, *, most: int | None, progres
     survey = Survey()
     in_container = manifest.layout in CONTAINERS
     if not in_container and manifest.form.dimensions == 2:
-        _read_headers(root, manifest.paths.table(), survey.infos, survey.failures)
-        _read_headers(root, [path for path in manifest.masks.table() if path], survey.mask_infos, survey.failures)
+        most_pixels = ANY_PIXELS if manifest.task == "segmentation" else MAX_PIXELS
+        masks = [path for path in manifest.masks.table() if path]
+        _read_headers(root, manifest.paths.table(), survey.infos, survey.failures, most_pixels)
+        _read_headers(root, masks, survey.mask_infos, survey.failures, most_pixels)
     limit = min(_CONTAINER_SAMPLE, most or _CONTAINER_SAMPLE) if in_container else most
     chosen = evenly(len(manifest), limit)
     looks: dict[int, Look] = {}
@@ -131,11 +134,15 @@ def survey_pictures(root: Path, manifest: Manifest, *, most: int | None, progres
 
 
 def _read_headers(
-    root: Path, paths: Sequence[str], infos: dict[str, ImageInfo], failures: list[tuple[str, str]]
+    root: Path,
+    paths: Sequence[str],
+    infos: dict[str, ImageInfo],
+    failures: list[tuple[str, str]],
+    most_pixels: int,
 ) -> None:
     for path in paths:
         try:
-            infos[path] = probe(root / path)
+            infos[path] = probe(root / path, max_pixels=most_pixels)
         except DataError as error:
             failures.append((path, reason_of(error, root / path)))
 
@@ -173,11 +180,12 @@ def _look(reader: SampleReader, row: int) -> Look | tuple[str, str]:
     manifest = reader.manifest
     path = manifest.paths[row]
     try:
-        image = reader.image(row)
+        image = Glimpses(reader).image(row)
         pixels = np.zeros(0, np.int64)
         if manifest.form.by_pixel:
-            path = manifest.masks[row]
-            pixels = np.bincount(reader.label_map(row).ravel(), minlength=256)
+            path, pixels = manifest.masks[row], np.zeros(256, np.int64)
+            for strip in reader.label_strips(row):
+                pixels += np.bincount(strip.ravel(), minlength=256)
     except DataError as error:
         return path, reason_of(error, reader.root / path)
     return Look(float(image.min()), float(image.max()), _thumbnail(image), pixels)
