@@ -147,7 +147,12 @@ def _as_objects(
             "Every value of the masks but 0 is taken for the number of an object. If the values are classes, choose "
             "the kind index (--mask-kind index): then each connected piece of a class is an object."
         )
-    if reading.kind != "instance":
+    if reading.kind == "instance" and options.kind is None:
+        why = (
+            "The masks number their objects, and 0 is background. If the values are classes, choose the kind index "
+            "(--mask-kind index)."
+        )
+    elif reading.kind != "instance":
         why += " Objects are the connected pieces of each class: those that touch count as one."
     return reading, why
 
