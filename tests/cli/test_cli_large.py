@@ -15,7 +15,8 @@ import torch
 from pixelwise.cli.large import parse_memory
 from pixelwise.data.images import read_stored
 from pixelwise.errors import UsageError
-from pixelwise.predict.large import run
+from pixelwise.predict.large import work
+from pixelwise.predict.large.work import Work
 from pixelwise.predict.tiling import planner
 
 PICTURE = np.random.default_rng(4).integers(0, 200, (90, 110), np.uint8)
@@ -34,7 +35,7 @@ def _quick(monkeypatch):
         return _FIELDS[key]
 
     monkeypatch.setattr(planner, "receptive_field", field_of)
-    monkeypatch.setattr(run, "block_sides", lambda size, fmt: (48, 48))
+    monkeypatch.setattr(work, "block_sides", lambda size, fmt: (48, 48))
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -84,7 +85,7 @@ def test_a_signal_keeps_what_was_done_and_the_same_command_goes_on(
     pixelwise, trained, array, tmp_path, monkeypatch, number, code
 ):
     command = ("predict", trained / "masks", array, "--tile", 48, "--out", tmp_path / "out")
-    write, calls = run._Work._write, iter(range(100))
+    write, calls = Work._write, iter(range(100))
 
     def signalled(self, *arguments):
         if next(calls) == 2:
@@ -92,7 +93,7 @@ def test_a_signal_keeps_what_was_done_and_the_same_command_goes_on(
         write(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run._Work, "_write", signalled)
+        patch.setattr(Work, "_write", signalled)
         stopped = pixelwise(*command)
     assert stopped.code == code
     cause = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
@@ -105,14 +106,9 @@ def test_a_signal_keeps_what_was_done_and_the_same_command_goes_on(
 
 def test_options_that_do_not_go_with_large_pictures(pixelwise, trained, array, tmp_path):
     command = ("predict", trained / "masks", array, "--out", tmp_path / "out")
-    refused = pixelwise(*command, "--post", "fill_holes")
-    assert refused.code == 2
-    assert refused.err == (
-        f"pixelwise: {array} is predicted tile by tile, with steps after the network (fill_holes). Expected the "
-        "answers of the network alone. Give --post none.\n"
-    )
     refused = pixelwise(*command, "--memory", "1.2 GB", "--protocol", "centre+flip")
     assert refused.code == 2
+    assert "is predicted tile by tile with 1 models and the protocol" in refused.err
     refused = pixelwise(*command, "--memory", "lots")
     assert refused.err == ("pixelwise: --memory lots. Expected a number with its unit. For example --memory 4GB.\n")
 

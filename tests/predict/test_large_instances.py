@@ -11,7 +11,7 @@ import torch
 
 from pixelwise import catalogue
 from pixelwise.errors import UsageError
-from pixelwise.predict.large import LargeOptions, instances, predict_large, run
+from pixelwise.predict.large import LargeOptions, objects, predict_large, work
 from pixelwise.predict.member import Member
 from pixelwise.predict.postprocess import Pipeline, default_pipeline
 from pixelwise.predict.predictor import Predictor
@@ -50,9 +50,9 @@ def picture(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _small_blocks_and_strips(monkeypatch):
-    monkeypatch.setattr(run, "block_sides", lambda size, fmt: (48, 32))
-    monkeypatch.setattr(instances, "block_sides", lambda size, fmt: (32, 48))
-    monkeypatch.setattr(instances, "_STRIP_PX", 17)
+    monkeypatch.setattr(work, "block_sides", lambda size, fmt: (48, 32))
+    monkeypatch.setattr(objects, "block_sides", lambda size, fmt: (32, 48))
+    monkeypatch.setattr(objects, "_STRIP_PX", 17)
 
 
 @pytest.mark.parametrize("fmt", ["tiff", "zarr"])
@@ -96,7 +96,7 @@ def test_a_stop_between_the_passes_is_made_good(model, picture, tmp_path, monkey
     member, pipeline, options = Member(model, "cpu", 1, CENTRE), default_pipeline(model.task), LargeOptions(tile=64)
     straight = predict_large(member, picture, tmp_path / "a", options, pipeline=pipeline)
     with monkeypatch.context() as broken:
-        broken.setattr(run, "write_objects", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(work, "write_objects", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             predict_large(member, picture, tmp_path / "b", options, pipeline=pipeline)
     assert not (tmp_path / "b" / "summaries").exists()

@@ -10,11 +10,13 @@ import torch
 
 from pixelwise.data.images import read_image, read_stored
 from pixelwise.data.regions import open_source
+from pixelwise.data.regions.sink import BlockSink
 from pixelwise.errors import ImageError, OutputError, RunError, UsageError
-from pixelwise.predict.large import LargeOptions, predict_large, run
+from pixelwise.predict.large import LargeOptions, objects, predict_large, run, work
 from pixelwise.predict.large.blend import Blend
 from pixelwise.predict.large.journal import RunJournal
 from pixelwise.predict.member import Member
+from pixelwise.predict.postprocess import Pipeline
 from pixelwise.predict.predictor import Predictor
 from pixelwise.predict.protocols import CENTRE
 from pixelwise.predict.tiling import TilePlan, planner, predict_tiled
@@ -31,7 +33,8 @@ SMALL_TILES = LargeOptions(tile=64)
 def _quick_and_fine(monkeypatch):
     """Follow the graph of networks of one table once; write blocks that straddle tiles."""
     monkeypatch.setattr(planner, "receptive_field", _field_of)
-    monkeypatch.setattr(run, "block_sides", lambda size, fmt: (48, 32))
+    monkeypatch.setattr(work, "block_sides", lambda size, fmt: (48, 32))
+    monkeypatch.setattr(objects, "_STRIP_PX", 37)
 
 
 _FIELDS = {}
@@ -125,6 +128,26 @@ def test_other_inputs_are_converted_as_small_pictures_are(member, tmp_path):
     np.testing.assert_array_equal(read_stored(summary.places.mask)[1][..., 0], expected)
 
 
+@pytest.mark.parametrize("steps", ["threshold(value=0.6)", "fill_holes,remove_small(area=9)"])
+def test_steps_after_the_network_leave_what_they_leave_of_the_whole_picture(member, picture, tmp_path, steps):
+    pipeline = Pipeline.parse(steps)
+    whole = Predictor(member.model, post=pipeline).predict(PICTURE)
+    plain = Predictor(member.model).predict(PICTURE)
+    assert (whole.label_map != plain.label_map).any()
+    for tiles in (6, 1000):
+        summary = predict(member, picture, tmp_path / "out", pipeline=pipeline, should_stop=stop_after(tiles))
+    assert summary.is_resumed
+    np.testing.assert_array_equal(read_stored(summary.places.mask)[1][..., 0], whole.label_map)
+    assert summary.areas_px == whole.areas_px
+    assert sorted(entry.name for entry in (tmp_path / "out").iterdir() if any(entry.iterdir())) == [
+        "masks", "overlays", "summaries",
+    ]  # fmt: skip
+    with pytest.raises(
+        UsageError, match=r"largest on a picture that is predicted in parts\. Expected steps that look at"
+    ):
+        predict(member, picture, tmp_path / "other", pipeline=Pipeline.parse("largest"))
+
+
 @pytest.mark.parametrize("fmt", ["tiff", "zarr"])
 def test_a_prediction_that_was_stopped_ends_in_the_same_bytes(member, picture, tmp_path, fmt):
     options = LargeOptions(tile=64, fmt=fmt, probabilities=True)
@@ -157,7 +180,7 @@ def test_killed_anywhere_the_successor_ends_in_the_same_bytes(member, picture, t
     once = predict(member, picture, tmp_path / "once").places.mask.read_bytes()
     notes, blocks = iter(range(1000)), iter(range(1000))
     with monkeypatch.context() as patch:
-        add, put, finish = RunJournal.add, run.BlockSink._put, run.write_report
+        add, put, finish = RunJournal.add, BlockSink._put, run.write_report
 
         def adding(self, entry):
             if next(notes) == 5 and moment.endswith("a note"):
@@ -179,7 +202,7 @@ def test_killed_anywhere_the_successor_ends_in_the_same_bytes(member, picture, t
             raise Killed
 
         patch.setattr(RunJournal, "add", adding)
-        patch.setattr(run.BlockSink, "_put", putting)
+        patch.setattr(BlockSink, "_put", putting)
         if moment == "at the end":
             patch.setattr(run, "write_report", reporting)
         with pytest.raises(Killed):
@@ -205,7 +228,11 @@ def test_an_unfinished_output_of_another_prediction_is_refused(member, picture, 
         (lambda: predict(other, picture, out), "the model"),
         (
             lambda: predict(member, picture, out, LargeOptions(tile=64, probabilities=True)),
-            "the outputs (--format, --probabilities)",
+            "the outputs (--large-format, --probabilities)",
+        ),
+        (
+            lambda: predict(member, picture, out, pipeline=Pipeline.parse("threshold(value=0.7)")),
+            "the steps after the network (--post)",
         ),
     ):
         with pytest.raises(UsageError) as fault:
@@ -321,9 +348,13 @@ def test_models_without_an_answer_for_each_pixel_of_each_tile_are_refused(pictur
     with pytest.raises(UsageError) as fault:
         predict(Member(resizing, "cpu", 1, CENTRE), picture, tmp_path / "out")
     assert str(fault.value) == (
-        "A large picture with a model that brings every picture to 64 x 96 pixels (stretch). Expected a model that was "
-        "trained without resizing. Train with --set resize=none, or make the picture smaller."
+        "A large picture with a model that brings every picture to 64 x 96 pixels (stretch). Expected a model that "
+        "looks at the pixels as they are. Make the picture smaller, or train a model without."
     )
+    levelling = segmenter()
+    levelling.preprocess = preprocess(statistics="picture")
+    with pytest.raises(UsageError, match="A large picture with a model that levels each picture by its own mean and "):
+        predict(Member(levelling, "cpu", 1, CENTRE), picture, tmp_path / "out")
 
 
 def test_too_little_memory_and_too_small_tiles_say_what_works(member, picture, tmp_path):

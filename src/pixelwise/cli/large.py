@@ -77,13 +77,6 @@ def predict_large_pictures(
             expected="one model, and the picture as it is",
             do="Leave out --with and --protocol",
         )
-    has_objects = predictor.model.task.name == "instances"
-    if paths and predictor.pipeline.steps and not has_objects:
-        raise UsageError(
-            f"{paths[0]} is predicted tile by tile, with steps after the network ({predictor.pipeline.to_text()})",
-            expected="the answers of the network alone",
-            do="Give --post none",
-        )
     member, failed = Member(predictor.model, device, 1, CENTRE), 0
     for path in paths:
         try:
@@ -93,7 +86,7 @@ def predict_large_pictures(
                     path,
                     out,
                     options,
-                    pipeline=predictor.pipeline if has_objects else None,
+                    pipeline=predictor.pipeline,
                     progress=progress,
                     should_stop=lambda: stop.signal_number is not None,
                 )

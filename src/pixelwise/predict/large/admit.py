@@ -16,22 +16,32 @@ def refuse_model(model: Model) -> None:
     """Refuse a model whose answer for a picture is not made of the answers for its tiles.
 
     Raises:
-        UsageError: it has no answer for each pixel, or resizes pictures.
+        UsageError: it has no answer for each pixel, resizes or resamples pictures, levels each by its own mean, or
+            asks for more than pixels.
 
     """
+    preprocess = model.preprocess
     if model.spec.task != "segmentation":
         raise UsageError(
             f"A large picture with a {model.task.name} model",
             expected="a model that answers for every pixel",
             do="Make the picture smaller, or cut it into pictures",
         )
-    if model.preprocess.size is not None:
-        raise UsageError(
-            f"A large picture with a model that brings every picture to {' x '.join(map(str, model.preprocess.size))}"
-            f" pixels ({model.preprocess.resize})",
-            expected="a model that was trained without resizing",
-            do="Train with --set resize=none, or make the picture smaller",
-        )
+    what = {
+        f"brings every picture to {' x '.join(map(str, preprocess.size or ()))} pixels ({preprocess.resize})": (
+            preprocess.size is not None
+        ),
+        "brings every volume to voxels of one size": preprocess.spacing is not None,
+        "levels each picture by its own mean and standard deviation": preprocess.statistics == "picture",
+        "asks for what a table says of each picture": preprocess.metadata is not None,
+    }
+    for how, it_does in what.items():
+        if it_does:
+            raise UsageError(
+                f"A large picture with a model that {how}",
+                expected="a model that looks at the pixels as they are",
+                do="Make the picture smaller, or train a model without",
+            )
 
 
 def admit_samples(source: RegionSource, preprocess: Preprocess) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ _MEANING = {
     "plan": "its tiles (--memory, --tile)",
     "model": "the model",
     "input": "the input file",
-    "outputs": "the outputs (--format, --probabilities)",
+    "outputs": "the outputs (--large-format, --probabilities)",
+    "post": "the steps after the network (--post)",
     "format": "the version of pixelwise",
 }
 

@@ -1,19 +1,22 @@
 """The objects of a large picture: a second pass, over the probabilities that its tiles left on the disk.
 
 They are read in strips from top to bottom, and the objects are those of the whole picture
-(:mod:`pixelwise.predict.merging`). The pass is short beside that of the network; one that is stopped is begun anew.
+(:mod:`pixelwise.predict.merging`). Models for instances get numbered objects and a table; of others, whose steps after
+the network look at objects, the label map is made of what these steps leave. The pass is short beside that of the
+network; one that is stopped is begun anew.
 """
 
 import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.regions import RegionSource, open_source
 from pixelwise.data.regions.creating import RegionFormat, block_sides, open_sink
-from pixelwise.data.regions.sink import Form
+from pixelwise.data.regions.sink import BlockSink, Form
 from pixelwise.predict.inputs import WHOLE, InputItem
 from pixelwise.predict.merging import merge
 from pixelwise.predict.object_table import open_object_table
@@ -76,16 +79,56 @@ def write_objects(
             open_object_table(table, classes, "csv", side_um) as add,
         ):
             for band in merge(_strips(planes, size), size, len(classes), pipeline):
-                if len(band.labels):
-                    rows = band.top, band.top + len(band.labels)
-                    sink.write((rows, (0, size[1])), band.labels[..., None].astype(np.uint32))
-                    sink.flush()
+                _write_rows(sink, band.top, band.labels.astype(np.uint32))
                 counts += np.bincount(band.objects.classes, minlength=len(classes))
                 add(item, band.objects)
         sink.close()
     finally:
         sink.abandon()
     return dict(zip(classes[1:], counts[1:].tolist(), strict=True))
+
+
+def write_classes(
+    answers: Path, mask: Path, form: Form, *, fmt: RegionFormat, num_classes: int, pipeline: Pipeline
+) -> NDArray[np.int64]:
+    """Write the label map that the steps after the network leave; return the pixels of each class, (K,).
+
+    Args:
+        answers: the file of the network's answers, (H, W, K).
+        mask: the file of the label map.
+        form: of the label map, (H, W, 1).
+        fmt: of the label map.
+        num_classes: K.
+        pipeline: steps after the network.
+
+    Raises:
+        OutputError: the disk is full, or the place cannot be written.
+
+    """
+    size = (form.size[0], form.size[1])
+    areas = np.zeros(num_classes, np.int64)
+    class_of = np.zeros(1, np.uint8)  # of each number; 0 is the background
+    sink = open_sink(mask, fmt, form)
+    try:
+        with open_source(answers, 2, stored=True) as planes:
+            for band in merge(_strips(planes, size), size, num_classes, pipeline):
+                known = np.zeros(max(len(class_of), int(band.objects.numbers.max(initial=0)) + 1), np.uint8)
+                known[: len(class_of)] = class_of
+                known[band.objects.numbers] = band.objects.classes
+                class_of = known
+                labels = class_of[band.labels]
+                areas += np.bincount(labels.ravel(), minlength=num_classes)
+                _write_rows(sink, band.top, labels)
+        sink.close()
+    finally:
+        sink.abandon()
+    return areas
+
+
+def _write_rows(sink: BlockSink, top: int, labels: NDArray[Any]) -> None:
+    if len(labels):
+        sink.write(((top, top + len(labels)), (0, labels.shape[1])), labels[..., None])
+        sink.flush()
 
 
 def _strips(planes: RegionSource, size: tuple[int, int]) -> Iterator[NDArray[np.float32]]:

@@ -1,0 +1,187 @@
+"""The work on one large picture: from the source, tile by tile, through the network into the outputs and the journal.
+
+Where steps follow the network that look at one object at a time, the answers of all tiles are written first, and a
+second pass over them, in strips, finds the objects (:mod:`pixelwise.predict.large.objects`).
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelwise.data.images import to_channels
+from pixelwise.data.regions import RegionSource
+from pixelwise.data.regions.creating import block_sides, open_sink
+from pixelwise.data.regions.sink import BlockSink, Form
+from pixelwise.errors import ImageError, RunError
+from pixelwise.predict.large.blend import Blend, Values
+from pixelwise.predict.large.journal import RunJournal
+from pixelwise.predict.large.objects import answer_planes, write_classes, write_objects
+from pixelwise.predict.large.places import Places
+from pixelwise.predict.member import Member
+from pixelwise.predict.palette import mask_palette
+from pixelwise.predict.postprocess import Pipeline
+from pixelwise.predict.tiling import Tile, TilePlan
+from pixelwise.storage.atomic import make_folder
+
+Progress = Callable[[int, int], None]
+
+
+class Work:
+    """One prediction under way: from the source through the network into the sinks and the journal."""
+
+    def __init__(
+        self,
+        member: Member,
+        source: RegionSource,
+        plan: TilePlan,
+        places: Places,
+        journal: RunJournal,
+        *,
+        pipeline: Pipeline,
+    ) -> None:
+        self._pipeline = pipeline
+        self._member, self._source, self._plan, self._places, self._journal = member, source, plan, places, journal
+        self._classes = member.model.task.classes
+        self.counts: dict[str, int] | None = None
+        self._areas = np.zeros(len(self._classes), np.int64)
+        for entry in journal.entries:
+            self._areas += np.array(entry["areas"], np.int64)
+        self._sinks: dict[str, BlockSink] = {}
+        planes = answer_planes(member.model.task)
+        try:
+            if not self._is_masked_last:
+                self._open("mask", places.mask, self._mask_form)
+            if places.probabilities is not None:
+                self._open("probabilities", places.probabilities, self._form(planes, np.dtype(np.float32)))
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _open(self, name: str, path: Path, form: Form) -> None:
+        try:
+            self._sinks[name] = open_sink(path, self._places.fmt, form, self._journal.written(name))
+        except RunError as error:
+            raise RunError(error.came, expected=error.expected, do=self._journal.remedy) from None
+
+    @property
+    def _is_masked_last(self) -> bool:
+        """Whether the label map is made of the answers of all tiles, in the second pass."""
+        return self._places.objects is None and bool(self._pipeline.of_objects)
+
+    @property
+    def _mask_form(self) -> Form:
+        return self._form(1, np.dtype(np.uint8), tuple(mask_palette(self._classes)))
+
+    def _form(self, channels: int, dtype: "np.dtype[Any]", palette: tuple[tuple[int, int, int], ...] = ()) -> Form:
+        size = self._plan.size
+        return Form(
+            shape=(*size, channels),
+            dtype=dtype,
+            block=block_sides(size, self._places.fmt),
+            pixel_size=self._source.pixel_size,
+            palette=palette,
+        )
+
+    @property
+    def areas_px(self) -> dict[str, int]:
+        """Pixels of each class in the blocks that are on the disk."""
+        return dict(zip(self._classes, self._areas.tolist(), strict=True))
+
+    def run(self, progress: Progress | None, should_stop: Callable[[], bool] | None) -> int:
+        """Predict the tiles that are not done; return how many are done."""
+        todo = [tile for tile in self._plan if not all(sink.holds(tile.keep) for sink in self._sinks.values())]
+        done, blend = len(self._plan) - len(todo), Blend(self._plan)
+        for tile, block in self._blocks(todo):
+            if should_stop is not None and should_stop():
+                break
+            values = self._answer(tile, block)
+            for region, final in blend.add(tile, values):
+                self._write(region, final)
+            self._note(tile)
+            done += 1
+            if progress is not None:
+                progress(done, len(self._plan))
+        return done
+
+    def finish(self, path: Path) -> None:
+        """Let the outputs appear, and find the objects in the answers of all tiles where there are to be any.
+
+        Args:
+            path: of the picture, for the table of objects.
+
+        """
+        for sink in self._sinks.values():
+            sink.close()
+        places, pipeline = self._places, self._pipeline
+        if places.probabilities is not None and places.labels is not None and places.objects is not None:
+            make_folder(places.objects.parent)
+            self.counts = write_objects(
+                self._source,
+                places.probabilities,
+                places.labels,
+                places.objects,
+                path=path,
+                fmt=places.fmt,
+                classes=self._classes,
+                pipeline=pipeline,
+            )
+        elif places.probabilities is not None and self._is_masked_last:
+            self._areas = write_classes(
+                places.probabilities,
+                places.mask,
+                self._mask_form,
+                fmt=places.fmt,
+                num_classes=len(self._classes),
+                pipeline=pipeline,
+            )
+
+    def abandon(self) -> None:
+        """Let go of the files."""
+        for sink in self._sinks.values():
+            sink.abandon()
+
+    def _blocks(self, tiles: list[Tile]) -> Iterator[tuple[Tile, NDArray[Any]]]:
+        """Yield tiles with their pixels; the next one is read meanwhile."""
+        if not tiles:
+            return
+        with ThreadPoolExecutor(1) as reader:
+            coming: Future[NDArray[Any]] = reader.submit(self._source.read, tiles[0].read)
+            for tile, following in zip(tiles, [*tiles[1:], None], strict=True):
+                block = coming.result()
+                if following is not None:
+                    coming = reader.submit(self._source.read, following.read)
+                yield tile, block
+
+    def _answer(self, tile: Tile, block: NDArray[Any]) -> Values:
+        """Return the probabilities, (K, h, w) or (K, d, h, w), of what a tile keeps."""
+        pixels = tile.fill(to_channels(block, self._member.model.preprocess.channels, self._source.name))
+        values = self._member.forward_tile(pixels)
+        kept = tile.kept(values)
+        if not np.isfinite(kept).all():
+            raise ImageError(
+                f"{self._source.name}: the network's answer holds NaN or infinity",
+                expected="finite numbers",
+                do="Look at the picture's values, and at the model's scores",
+            )
+        return kept
+
+    def _write(self, region: tuple[tuple[int, int], ...], probabilities: Values) -> None:
+        if "probabilities" in self._sinks:
+            self._sinks["probabilities"].write(region, np.moveaxis(probabilities, 0, -1))
+        if "mask" in self._sinks:
+            labels = self._pipeline.classify(probabilities[: len(self._classes)])
+            self._sinks["mask"].write(region, labels[..., None])
+
+    def _note(self, tile: Tile) -> None:
+        """Bring the blocks that a tile completed to the disk, and note them down."""
+        fresh = {name: sink.flush() for name, sink in self._sinks.items()}
+        areas = np.zeros(len(self._classes), np.int64)
+        for _, _, block in fresh.get("mask", ()):
+            areas += np.bincount(block.ravel(), minlength=len(self._classes))
+        self._areas += areas
+        blocks = {name: [[place, record] for place, record, _ in entries] for name, entries in fresh.items()}
+        self._journal.add({"tile": tile.index, "areas": areas.tolist(), **blocks})
