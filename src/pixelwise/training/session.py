@@ -88,7 +88,8 @@ def train(
             accumulated parts where it does not fit into memory.
         workers: processes that prepare batches; 0 = none. The result is the same for any number.
         deterministic: refuse GPU kernels whose results do not repeat bit for bit.
-        weights: what to start from: a file of weights for exactly this network, or a run or model folder with it.
+        weights: what to start from: a file of weights for exactly this network or for its backbone, or a run or model
+            folder with it.
             Pictures are then normalised with the mean and standard deviation that the weights expect, where these are
             known, instead of measured ones.
         adapt: differences between weights and network to bridge: ``"head"`` draws fresh last layers for other classes,
