@@ -209,3 +209,14 @@ def test_bfloat16_is_chosen_where_it_pays(tmp_path, monkeypatch):
     digits, maps = pictures(tmp_path / "d", [(28, 28)] * 5), cells(tmp_path / "c", [(64, 64)] * 6)
     assert not is_wide(build_on_meta(catalogue.spec("lenet5_relu"), 1, 10), settle(digits, "lenet5_relu")[1])
     assert is_wide(build_on_meta(catalogue.spec("unet16"), 1, 2), settle(maps, "unet16")[1])
+
+
+@pytest.mark.parametrize(
+    "setting", [{"normalise": "picture"}, {"normalise": "picture", "clip": "1,99"}, {"spacing": "1,1,1"}]
+)
+def test_what_only_volumes_have(tmp_path, setting):
+    manifest = pictures(tmp_path / "d", [(32, 32)] * 6)
+    with pytest.raises(RecipeError, match="normalise=picture, clip or spacing for pictures"):
+        settle_recipe(
+            Recipe().override(setting), manifest, build_on_meta(catalogue.spec("lenet5_relu"), 1, 2), is_batch_open=True
+        )

@@ -13,7 +13,7 @@ from pixelwise.analysis import layer_table
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
 from pixelwise.data.strings import fewest_windows, parse_string
-from pixelwise.errors import DataError, SpecError
+from pixelwise.errors import DataError, RecipeError, SpecError
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS
 from pixelwise.training.recipe import AUTO, Recipe
@@ -176,7 +176,13 @@ def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe
     """Decide ``resize``, ``size`` and ``crop``."""
     if manifest.form.dimensions == 3:
         return settle_volumes(recipe, manifest, network)
-    changes: dict[str, Any] = {"normalise": "data_set" if recipe.normalise == AUTO else recipe.normalise}
+    if recipe.normalise == "picture" or recipe.clip is not None or recipe.spacing is not None:
+        raise RecipeError(
+            "normalise=picture, clip or spacing for pictures",
+            expected="volumes, whose scans have scales and spacings of their own",
+            do="Leave them out: pictures are normalised with the mean and standard deviation of the training pictures",
+        )
+    changes: dict[str, Any] = {"normalise": "data_set"}
     common = common_size(manifest)
     if manifest.form.by_pixel:
         if recipe.resize == AUTO:
