@@ -2,7 +2,8 @@
 
 All weights are positive and the image is, so every rectifier is open. A gradient of NaN at one place of the answer goes
 to all that the place depends on, however small the weights on the way: nothing cancels, nothing vanishes. Maximum
-pooling hands a gradient to one of its inputs only and is replaced by the mean over the same window.
+pooling hands a gradient to one of its inputs only and is replaced by the mean over the same window, unless it returns
+indices for unpooling.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ def positive(network: Network) -> Network:
     return network
 
 
-def supports(network: Network, maps: Tensor, x: Tensor, places: Sequence[tuple[int, ...]]) -> Iterator[Tensor]:
+def supports(maps: Tensor, x: Tensor, places: Sequence[tuple[int, ...]]) -> Iterator[Tensor]:
     """Yield, for each place of ``maps``, which pixels of x (1, C, *size) it depends on: booleans (*size)."""
     for place in places:
         at_place = maps[(0, slice(None), *place)].sum()
@@ -42,18 +43,17 @@ def supports(network: Network, maps: Tensor, x: Tensor, places: Sequence[tuple[i
 def dense_pooling(monkeypatch: Any) -> Iterator[None]:
     """Replace maximum pooling by the mean over the same windows."""
 
-    def mean(average: Any, count: int) -> Any:
+    def mean(average: Any, maximum: Any, count: int) -> Any:
         def pool(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
                  ceil_mode: bool = False, return_indices: bool = False) -> Any:  # fmt: skip
             assert dilation in (1, (1,) * count), "means have no dilation"
-            pooled = average(x, kernel_size, stride, padding, ceil_mode)
-            if return_indices:
-                raise AssertionError("unpooling is checked by itself")
-            return pooled
+            if return_indices:  # for unpooling, which needs the places of the maxima
+                return maximum(x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+            return average(x, kernel_size, stride, padding, ceil_mode)
 
         return pool
 
     with monkeypatch.context() as patch:
-        patch.setattr(F, "max_pool2d", mean(F.avg_pool2d, 2))
-        patch.setattr(F, "max_pool3d", mean(F.avg_pool3d, 3))
+        patch.setattr(F, "max_pool2d", mean(F.avg_pool2d, F.max_pool2d, 2))
+        patch.setattr(F, "max_pool3d", mean(F.avg_pool3d, F.max_pool3d, 3))
         yield

@@ -27,7 +27,7 @@ from pixelwise.specs import Network, Spec
 
 _FIRST_SIDE: Final = {2: 512, 3: 256}
 """Where the search for a size that holds a whole receptive field begins, in pixels, for 2 and 3 axes."""
-_LAST_SIDE: Final = 16384
+_LAST_SIDE: Final = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,11 @@ def receptive_field(network: Network, size: Sequence[int] | None = None) -> Rece
         SpecError: the network cannot take that size, or has an operation for which no rule is known.
 
     """
-    return _field_of(network.spec, network.in_channels, network.num_classes, None if size is None else tuple(size))
+    spec, channels = network.spec, network.in_channels
+    numbers = getattr(spec, "metadata", 0)
+    if numbers:  # channels of one value everywhere: where they are looked at does not matter
+        spec, channels = spec.replace(metadata=0), channels - numbers
+    return _field_of(spec, channels, network.num_classes, None if size is None else tuple(size))
 
 
 @functools.lru_cache(maxsize=32)
@@ -134,7 +138,7 @@ def _settled(network: Network, module: nn.Module, size: Sequence[int] | None) ->
         fields = _fields(network, module, tried)
         if all(fits(field, tried) for field in fields) or side >= _LAST_SIDE:
             return fields
-        side *= 2
+        side *= 4
 
 
 def fits(field: ReceptiveField, size: Sequence[int]) -> bool:

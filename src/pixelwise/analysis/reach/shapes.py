@@ -197,6 +197,18 @@ def broadcast(call: Call) -> Outcome:
     return None if reach is None else _shifted(reach, len(call.shape) - len(call.shape_of("self")))
 
 
+def repeated(call: Call) -> Outcome:
+    """Follow repeat along channels, whose new dimensions come first."""
+    reach = call.reach("self")
+    if reach is None:
+        return None
+    by = len(call.shape) - len(call.shape_of("self"))
+    shifted = _shifted(reach, by)
+    if any(axis.dim is not None and call["repeats"][axis.dim] != 1 for axis in shifted.axes):
+        raise call.refusal("places are repeated")
+    return shifted
+
+
 def copied(call: Call) -> Outcome:
     """Follow copy: what stood there before is gone."""
     source = call.reach("src")

@@ -79,6 +79,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "linear": reductions.full_connection,
     "pixel_shuffle": windows.shuffled,
     "pixel_unshuffle": windows.unshuffled,
+    "repeat": shapes.repeated,
     "select": shapes.selected,
     "slice": windows.cut,
     "slice_scatter": windows.pasted,

@@ -153,11 +153,12 @@ def interpolation(call: Call) -> Outcome:
             return nothing()
         if old == new:
             return axis
+        step = axis.step * Fraction(old, new)
         if has_corners or (old % new and new % old):
             call.note_uneven()
-        scale = Fraction(old, new)
+            step = Fraction(max(round(step), 1))  # what it is about; no lattice follows from the rest
         taps = _linear_taps(old, new, has_corners) if is_linear else [np.arange(new) * old // new]
-        return collect(axis, taps, axis.step * scale)
+        return collect(axis, taps, step)
 
     return call.along(reach, range(2, 2 + count), change)
 

@@ -111,7 +111,7 @@ def _lines(network: Network, size: Shape) -> tuple[list[Line], tuple[str, ...]]:
     whole = tuple(map(sum, zip(placement.before, size, placement.after, strict=True)))
     network.check_size(*whole)
     field = receptive_field(network)
-    here = receptive_field(network, _small_twin(field, whole))
+    here = field if field.uneven_layers else receptive_field(network, _small_twin(field, whole))
     uneven = dict.fromkeys((*field.uneven_layers, *here.uneven_layers))
     if not uneven and here.lattice != field.lattice:
         uneven = {"poolings that do not meet the same pixels in pictures of other sizes": None}
