@@ -272,13 +272,20 @@ def defined(value: float) -> float | None:
 
 def _text(value: float | None, unit: str) -> str:
     """Write a fraction as per cent, and a distance with its unit."""
-    return percent(value) if unit == "fraction" or value is None else f"{value:.2f} {unit}"
+    return percent(value) if unit == "fraction" or value is None else f"{_length(value)} {unit}"
+
+
+def _length(value: float) -> str:
+    """Write a distance with two decimals, one of less than a tenth with three digits: 2.31, 0.00215."""
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.3g}"
 
 
 def _interval_text(low: float | None, high: float | None, unit: str) -> str:
     if low is None or high is None:
         return ""
-    return f"{100 * low:.2f} to {100 * high:.2f} %" if unit == "fraction" else f"{low:.2f} to {high:.2f} {unit}"
+    if unit == "fraction":
+        return f"{100 * low:.2f} to {100 * high:.2f} %"
+    return f"{_length(low)} to {_length(high)} {unit}"
 
 
 def _json_lines(value: object) -> str:
