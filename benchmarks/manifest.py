@@ -72,6 +72,8 @@ def made_up(count: int) -> Manifest:
         masks=TextColumn.of([""] * count),
         groups=TextColumn.of([""] * count),
         annotations=TextColumn.of([""] * count),
+        metadata_names=(),
+        metadata=TextColumn.of([""] * count),
         columns={
             "label": labels,
             "split": np.ones(count, np.uint8),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pixelwise import catalogue
 from pixelwise.errors import SpecError
 from pixelwise.specs import Facts, Network, NetworkKind, Paper, Spec, Stage
 
@@ -161,3 +162,11 @@ def test_channels_and_classes_are_positive(channels: int, classes: int, what: st
     with pytest.raises(SpecError) as caught:
         TOY.build(channels, classes)
     assert str(caught.value) == f"toy1: {what}. Expected at least 1. Correct the number."
+
+
+def test_records_of_before_a_column_was_added_are_read() -> None:
+    for name, lacking in (("unet16", ["metadata"]), ("resnet50", ["output_stride", "multi_grid"])):
+        record = catalogue.spec(name).to_json()
+        for column in lacking:
+            del record["columns"][column]
+        assert catalogue.spec_from_json(record) == catalogue.spec(name)

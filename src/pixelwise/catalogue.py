@@ -156,6 +156,7 @@ def spec_from_json(content: Mapping[str, Any]) -> Spec:
     kind = _FAMILIES.get(family)
     if kind is None:
         raise SpecError(f"{name}: unknown family {family!r}", do=suggest(family, _FAMILIES))
+    columns = {**kind.columns_added, **columns}
     missing = sorted(set(kind.columns()) - set(columns))
     if missing:
         raise SpecError(

@@ -8,8 +8,9 @@ published results) live in :class:`Facts` and fall away when a field of the row 
 import dataclasses
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, Literal, Self
 
 from torch import Tensor, nn
@@ -101,6 +102,9 @@ class Spec(ABC):
 
     family: ClassVar[str]
     task: ClassVar[NetworkKind]
+
+    columns_added: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    """Columns that records of earlier versions lack, with what these networks were like."""
 
     name: str
     """The catalogue's name of the row that this spec is or was derived from."""

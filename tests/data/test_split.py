@@ -61,6 +61,8 @@ def manifest_of(
         masks=TextColumn.of([""] * n),
         groups=TextColumn.of(groups or [""] * n),
         annotations=TextColumn.of([""] * n),
+        metadata_names=(),
+        metadata=TextColumn.of([""] * n),
         columns=columns,
     )
 

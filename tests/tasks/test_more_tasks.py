@@ -245,7 +245,7 @@ def manifest_of(task, classes, labels=None, presence=None):
         "split": np.ones(count, np.uint8),
         "presence": bits,
     }
-    return Manifest("table", task, classes, None, (), (), empty, empty, empty, empty, columns)
+    return Manifest("table", task, classes, None, (), (), empty, empty, empty, empty, (), empty, columns)
 
 
 def test_balanced_weights_of_sets_are_the_absent_over_the_present():

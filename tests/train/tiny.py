@@ -24,6 +24,8 @@ PREPROCESS = Preprocess(channels=1, low=0, high=255, mean=(0.5,), std=(0.25,))
 class MemoryDataset:
     """What the loop and ``load_batches`` ask of a data set."""
 
+    numbers = None
+
     def __init__(self, images, targets, seed=0):
         self.images, self.targets, self.seed = images, targets, seed
 

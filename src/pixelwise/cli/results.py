@@ -102,6 +102,10 @@ def predict(
     pixel_size: Annotated[
         float | None, typer.Option(metavar="MICROMETRES", help="Side of a pixel: areas of objects also in um2.")
     ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(help="CSV or TSV with what is said of each picture (column path), for models that are told."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier prediction.")] = False,
     protocol: Protocol = "centre",
     others: Annotated[
@@ -169,7 +173,8 @@ def predict(
         with progress_bar("predicting", quiet=quiet) as progress:
             summary = predict_files(
                 predictor, ordinary, out, fmt=table, overlays=overlays, probabilities=probabilities,
-                write=further, pixel_size_um=pixel_size, overwrite=overwrite, progress=progress,
+                write=further, pixel_size_um=pixel_size, metadata=metadata, overwrite=overwrite,
+                progress=progress,
                 should_stop=lambda: stop.signal_number is not None,
             )  # fmt: skip
     for picture, reason in summary.failures:

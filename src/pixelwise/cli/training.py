@@ -52,6 +52,12 @@ def train(
     group_by: Annotated[
         str | None, typer.Option(help="Keep pictures of one group in one split: file, folder, folder:N or column.")
     ] = None,
+    metadata: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,COLUMN", help="Columns of a table in DATA that the network is told of each picture (FiLM)."
+        ),
+    ] = None,
     class_weights: Annotated[
         str | None,
         typer.Option(
@@ -114,7 +120,7 @@ def train(
 
     options = DataOptions(
         task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind, ignore=parse_ignore(ignore),
-        group_by=group_by, fractions=parse_fractions(split),
+        group_by=group_by, fractions=parse_fractions(split), metadata=parse_names(metadata),
     )  # fmt: skip
     shorthands = [
         f"{key}={value}"

@@ -1,6 +1,7 @@
 """From samples of a manifest to arrays of one batch: read, resize, cache, augment, collate."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,19 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @cached_property
+    def numbers(self) -> NDArray[np.float32] | None:
+        """(n, M) what is known of each sample of the manifest, as the network is given it; None without metadata.
+
+        Raises:
+            DataError: a value that no training picture has.
+
+        """
+        metadata = self.preprocess.metadata
+        if metadata is None:
+            return None
+        return np.stack([metadata.encode(self.manifest.cells(i), self._name(i)) for i in range(len(self.manifest))])
 
     @property
     def cached(self) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelwise.data.draws import epoch_order
+from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.sample_set import Arrays, SampleSet
 from pixelwise.errors import UsageError
 
@@ -28,12 +29,19 @@ class Batch:
         images: (N, C, H, W), or (N, C, D, H, W) of volumes, in their own data type, channels innermost.
         targets: (N, ...), of the task's kind; see :mod:`pixelwise.data.targets`.
         indices: (N,) places in the manifest.
+        numbers: (N, M) what is known of each sample (:mod:`pixelwise.data.metadata`); None without metadata.
 
     """
 
     images: Tensor
     targets: Tensor
     indices: NDArray[np.int64]
+    numbers: Tensor | None = None
+
+    def network_input(self, preprocess: Preprocess, device: torch.device) -> Tensor:
+        """Return what the network takes, on its device: see :meth:`Preprocess.network_input`."""
+        numbers = None if self.numbers is None else self.numbers.to(device, non_blocking=True)
+        return preprocess.network_input(self.images.to(device, non_blocking=True), numbers)
 
 
 def count_batches(n: int, *, batch_size: int, world_size: int = 1, drop_last: bool = False) -> int:
@@ -103,12 +111,13 @@ def load_batches(
         plan = plan[: count_batches(len(dataset), batch_size=batch_size, world_size=world_size, drop_last=drop_last)]
     plan = plan[start_batch:]
     if workers == 0 or not plan:
-        return (_batch(dataset.arrays(positions, epoch)) for positions in plan)
+        return (_batch(dataset.arrays(positions, epoch), dataset.numbers) for positions in plan)
     from pixelwise.data.workers import read_ahead
 
-    return (_batch(arrays) for arrays in read_ahead(dataset, plan, epoch, min(workers, len(plan))))
+    return (_batch(arrays, dataset.numbers) for arrays in read_ahead(dataset, plan, epoch, min(workers, len(plan))))
 
 
-def _batch(arrays: Arrays) -> Batch:
+def _batch(arrays: Arrays, numbers: NDArray[np.float32] | None) -> Batch:
     images, targets, indices = arrays
-    return Batch(torch.from_numpy(images).movedim(-1, 1), torch.from_numpy(targets), indices)
+    own = None if numbers is None else torch.from_numpy(numbers[indices])
+    return Batch(torch.from_numpy(images).movedim(-1, 1), torch.from_numpy(targets), indices, own)

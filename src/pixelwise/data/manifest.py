@@ -1,6 +1,5 @@
 """The index of a data set: paths, labels or masks, sizes and content hashes, in columns, with one class table."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,13 +15,15 @@ from pixelwise.data.assembly import DTYPES, BadImages
 from pixelwise.data.build import index_folder
 from pixelwise.data.columns import Arrays, TextColumn, checked, compact, expand, frozen
 from pixelwise.data.description import description
-from pixelwise.data.digests import DIGEST_BYTES
+from pixelwise.data.digests import DIGEST_BYTES, manifest_digest
 from pixelwise.data.index_cache import default_cache_folder
 from pixelwise.data.indexing import Progress
 from pixelwise.data.layouts.class_names import Colour
 from pixelwise.data.layouts.listing import Fault
+from pixelwise.data.manifest_formats import ROWS, SCALARS, migrated
 from pixelwise.data.mask_classes import MaskOptions
 from pixelwise.data.masks import IGNORE, MaskKind, MaskReading
+from pixelwise.data.metadata import find_cells
 from pixelwise.data.names import SPLITS
 from pixelwise.data.sample import Sample
 from pixelwise.data.task_names import TARGET_FORMS, TargetForm, TaskName
@@ -32,26 +33,7 @@ from pixelwise.storage.arrays import read_arrays, write_arrays
 __all__ = ["DTYPES", "FORMAT", "BadImages", "Manifest", "Sample", "TaskName", "build_manifest"]
 
 FORMAT: Final = 3
-_WITHOUT_ANNOTATIONS: Final = 1
 _FORMAT_KEY: Final = "pixelwise-manifest"  # the only metadata: several would be written in any order
-_SCALARS: Final[Mapping[str, Any]] = {
-    "label": np.int32,
-    "split": np.uint8,
-    "frame": np.int32,
-    "mask_frame": np.int32,
-    "depth": np.int32,
-    "height": np.int32,
-    "width": np.int32,
-    "channels": np.int32,
-    "dtype": np.uint8,
-    "size_bytes": np.int64,
-    "mtime_ns": np.int64,
-    "mask_size_bytes": np.int64,
-    "mask_mtime_ns": np.int64,
-}
-_ROWS: Final[Mapping[str, Any]] = {
-    "sha256": np.uint8, "mask_sha256": np.uint8, "presence": np.uint8, "spacing": np.float32,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -66,6 +48,8 @@ class Manifest:
         skipped: (path, reason) of everything left out; paths in printable form.
         notes: sentences on how the folder was read and divided.
         paths, masks, groups, annotations: text columns; see :class:`~pixelwise.data.sample.Sample`.
+        metadata_names: columns of a table that say more of each sample, for networks that are conditioned on it.
+        metadata: their cells, as a JSON list; empty without such columns.
         columns: numeric columns by name, read-only.
 
     """
@@ -80,6 +64,8 @@ class Manifest:
     masks: TextColumn
     groups: TextColumn
     annotations: TextColumn
+    metadata_names: tuple[str, ...]
+    metadata: TextColumn
     columns: Arrays
 
     def __len__(self) -> int:
@@ -91,7 +77,7 @@ class Manifest:
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < len(self):
             raise IndexError(f"sample {index} of {len(self)}")
-        value = {name: int(self.columns[name][index]) for name in _SCALARS if not name.startswith("mask_s")}
+        value = {name: int(self.columns[name][index]) for name in SCALARS if not name.startswith("mask_s")}
         return Sample(
             index=int(index),
             path=self.paths[index],
@@ -144,7 +130,10 @@ class Manifest:
         return texts[name].codes if name in texts else self.columns[name]
 
     def _texts(self) -> dict[str, TextColumn]:
-        return {"path": self.paths, "mask": self.masks, "group": self.groups, "annotation": self.annotations}
+        return {
+            "path": self.paths, "mask": self.masks, "group": self.groups, "annotation": self.annotations,
+            "metadata": self.metadata,
+        }  # fmt: skip
 
     @property
     def form(self) -> TargetForm:
@@ -167,15 +156,13 @@ class Manifest:
 
         Not over times and sizes of files: a copied data set has the same digest.
         """
-        reading = self.mask_reading.to_json() if self.mask_reading else None
-        digest = hashlib.sha256(json.dumps([self.task, list(self.classes), reading], sort_keys=True).encode())
-        annotations = (self.annotations,) if len(self.annotations.blob) else ()  # so that older digests stay valid
-        for text in (self.paths, self.masks, *annotations):
-            for part in (text.codes, text.offsets, text.blob):
-                digest.update(np.ascontiguousarray(part).data)
-        for name in ("frame", "mask_frame", "label", "split", "sha256", "mask_sha256"):
-            digest.update(np.ascontiguousarray(self.columns[name]).data)
-        return digest.hexdigest()
+        return manifest_digest(self)
+
+    def cells(self, index: int) -> dict[str, str]:
+        """Return what is said of a sample, by column; nothing without such columns."""
+        if not self.metadata_names:
+            return {}
+        return dict(zip(self.metadata_names, json.loads(self.metadata[index]), strict=True))
 
     def describe(self) -> str:
         """Say in a few lines what was found and how it is read."""
@@ -215,6 +202,7 @@ class Manifest:
             "skipped": self.skipped,
             "notes": self.notes,
             "rows": len(self),
+            "metadata_names": self.metadata_names,
         }
         arrays = {name: compact(column) for name, column in self.columns.items()}
         for name, text in self._texts().items():
@@ -250,10 +238,10 @@ class Manifest:
     def _from_arrays(cls, arrays: Arrays, number: int) -> "Manifest":
         about = json.loads(checked(arrays, "about", np.uint8, 1).tobytes())
         rows = int(about["rows"])
-        if number < FORMAT:  # of before volumes
-            arrays = {**arrays, "depth": np.zeros(1, np.int32), "spacing": np.zeros((1, 3), np.float32)}
-        columns = {name: expand(checked(arrays, name, dtype, 1), rows) for name, dtype in _SCALARS.items()}
-        columns |= {name: expand(checked(arrays, name, dtype, 2), rows) for name, dtype in _ROWS.items()}
+        if number < FORMAT:
+            arrays, about = migrated(arrays, about, number)
+        columns = {name: expand(checked(arrays, name, dtype, 1), rows) for name, dtype in SCALARS.items()}
+        columns |= {name: expand(checked(arrays, name, dtype, 2), rows) for name, dtype in ROWS.items()}
         reading = about["mask_reading"]
         manifest = cls(
             layout=about["layout"],
@@ -265,9 +253,9 @@ class Manifest:
             paths=TextColumn.from_arrays("path", arrays, rows),
             masks=TextColumn.from_arrays("mask", arrays, rows),
             groups=TextColumn.from_arrays("group", arrays, rows),
-            annotations=TextColumn.of([""] * rows)
-            if number == _WITHOUT_ANNOTATIONS
-            else TextColumn.from_arrays("annotation", arrays, rows),
+            annotations=TextColumn.from_arrays("annotation", arrays, rows),
+            metadata_names=tuple(about["metadata_names"]),
+            metadata=TextColumn.from_arrays("metadata", arrays, rows),
             columns=columns,
         )
         limits = {"label": len(manifest.classes), "split": len(SPLITS), "dtype": len(DTYPES)}
@@ -290,6 +278,7 @@ def build_manifest(
     ignore: int | None = IGNORE,
     bad_images: BadImages = "refuse",
     exclude: Mapping[str, str] = MappingProxyType({}),
+    metadata: tuple[str, ...] = (),
     use_cache: bool = True,
     cache_folder: Path | None = None,
     progress: Progress | None = None,
@@ -310,6 +299,7 @@ def build_manifest(
             them in ``skipped``.
         exclude: files to be treated as unreadable: printable path to reason, such as ``CheckReport.undecodable``, or
             the ``skipped`` of an earlier manifest.
+        metadata: columns of a table in the folder that say more of each picture.
         use_cache: whether to keep and use what is known of each file.
         cache_folder: where; by default ``$XDG_CACHE_HOME/pixelwise/manifests`` or ``~/.cache/pixelwise/manifests``.
         progress: called with (files done, files in all).
@@ -346,5 +336,7 @@ def build_manifest(
         masks=TextColumn.of(parts.masks),
         groups=TextColumn.of(parts.groups),
         annotations=TextColumn.of(parts.annotations),
+        metadata_names=metadata,
+        metadata=TextColumn.of(find_cells(root, metadata, parts.paths) if metadata else [""] * len(parts.paths)),
         columns=parts.columns,
     )

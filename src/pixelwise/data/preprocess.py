@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.masks import IGNORE
+from pixelwise.data.metadata import Metadata, with_numbers
 from pixelwise.data.resample import resize_image, resize_label_map
 from pixelwise.errors import DataError, ImageError
 
@@ -63,6 +64,8 @@ class Preprocess:
     """``picture``: each picture or volume is levelled with its own mean and standard deviation first."""
     clip: tuple[float, float] | None = None
     """For ``statistics="picture"``: per cent of a picture's values that are cut off below, and up to which above."""
+    metadata: Metadata | None = None
+    """What a table says of each picture, which is given to the network behind the picture's channels."""
     spacing: tuple[float, float, float] | None = None
     """Volumes: millimetres between voxels, along depth, height and width, that all are brought to; None = as it is."""
 
@@ -89,6 +92,11 @@ class Preprocess:
         if self.spacing is not None:
             right = len(self.spacing) == 3 and all(0 < length < math.inf for length in self.spacing)
             _require(right, "spacing", self.spacing, "three positive lengths in mm")
+
+    @property
+    def input_channels(self) -> int:
+        """Channels of the network's input: those of the picture, and one for each number of its metadata."""
+        return self.channels + (0 if self.metadata is None else self.metadata.width)
 
     @property
     def raw_mean(self) -> tuple[float, ...]:
@@ -239,9 +247,14 @@ class Preprocess:
                 torch.addcmul(along_row[1], tile.to(torch.float32), along_row[0], out=target)
         return result.view(count, *size, channels).movedim(-1, 1)
 
+    def network_input(self, batch: "Tensor", numbers: "Tensor | None") -> "Tensor":
+        """Return a batch as :meth:`normalise` makes it, with the numbers (N, M) of its metadata as further channels."""
+        return with_numbers(self.normalise(batch), numbers)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; :meth:`from_json` is the way back."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {**values, "metadata": None if self.metadata is None else self.metadata.to_json()}
 
     @classmethod
     def from_json(cls, content: object) -> Self:
@@ -274,8 +287,9 @@ class Preprocess:
                 statistics=content["statistics"],
                 clip=_numbers(content["clip"], 2),
                 spacing=_numbers(content["spacing"], 3),
+                metadata=None if content["metadata"] is None else Metadata.from_json(content["metadata"]),
             )
-        except (TypeError, IndexError, ValueError) as error:
+        except (TypeError, LookupError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(
@@ -296,7 +310,7 @@ class Preprocess:
         return padded
 
 
-_SINCE_VOLUMES: dict[str, Any] = {"statistics": "data_set", "clip": None, "spacing": None}
+_SINCE_VOLUMES: dict[str, Any] = {"statistics": "data_set", "clip": None, "spacing": None, "metadata": None}
 """Fields that records of older models lack."""
 
 

@@ -15,6 +15,10 @@ class SampleSet(Protocol):
     seed: int
     indices: NDArray[np.int64]
 
+    @property
+    def numbers(self) -> NDArray[np.float32] | None:
+        """(n, M) what is known of each sample of the manifest, as numbers; None without metadata."""
+
     def __len__(self) -> int:
         """Return the number of samples."""
 

@@ -182,6 +182,7 @@ def _index(root: Path, model: Model, trained_on: Manifest | None, bad_images: Ba
             colours=colours,
             ignore=IGNORE if reading is None else reading.ignore,
             bad_images=bad_images,
+            metadata=() if model.preprocess.metadata is None else model.preprocess.metadata.names,
         )
     except DataError as error:
         if not any(option in error.do for option in _SETTLED_BY_TRAINING):

@@ -31,6 +31,7 @@ class _Picture:
     reader: SampleReader
     index: int
     name: str
+    cells: dict[str, str]
     should_stop: ShouldStop
 
     def read(self) -> NDArray[Any] | Volume:
@@ -96,7 +97,10 @@ class Work:
         """Yield each sample's index with its prediction; the first one that fails raises its error."""
         indices = [index for index in self.indices.tolist() if index not in leaving_out]
         total = len(self.indices)
-        sources = (_Picture(self.reader, index, self.manifest[index].path, self.should_stop) for index in indices)
+        sources = (
+            _Picture(self.reader, index, self.manifest[index].path, self.manifest.cells(index), self.should_stop)
+            for index in indices
+        )
         outcomes = self.predictor.attempt_many(sources)
         for done, (index, outcome) in enumerate(zip(indices, outcomes, strict=True), start=1):
             if isinstance(outcome, PixelwiseError):

@@ -22,13 +22,14 @@ replaced unless that was asked for. A picture that cannot be predicted is left o
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from pixelwise.data.metadata import Cells, read_cells
 from pixelwise.data.names import show_path
 from pixelwise.data.task_names import TARGET_FORMS
 from pixelwise.data.volumes.volume import Volume
@@ -78,6 +79,7 @@ class _Seen:
 
     item: InputItem
     keep: bool
+    cells: Cells | None = None
     image: NDArray[Any] | Volume | None = None
 
     @property
@@ -100,6 +102,7 @@ def predict_files(
     probabilities: bool = False,
     write: Collection[str] = (),
     pixel_size_um: float | None = None,
+    metadata: Path | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -115,6 +118,7 @@ def predict_files(
         probabilities: also write the probabilities of a segmentation; of other tasks the table always holds them.
         write: further results, of "overlays", "probabilities", "geojson" and "coco".
         pixel_size_um: side of a pixel in micrometres; areas of objects are then also given in square micrometres.
+        metadata: a table of what is said of the pictures, for models that are told.
         overwrite: replace files of an earlier prediction.
         progress: called with the number of pictures done and their total.
         should_stop: asked between pictures; what is done by then is written, table included.
@@ -141,6 +145,7 @@ def predict_files(
     found = find_inputs(inputs, exclude=[out / name for name in FOLDERS], in_space=in_space)
     if not overwrite:
         _check_targets(list(results.targets(found.items)))
+    said = {} if metadata is None else read_cells(metadata)
     check_writable(out)
 
     failures, notes, totals = list(found.faults), Counter[str](), dict.fromkeys(classes, 0)
@@ -148,7 +153,8 @@ def predict_files(
     with results.open() as add:
         queue: list[_Seen] = []
         outcomes = predictor.attempt_many(
-            _until(found.items, should_stop, queue, keep="overlays" in extras), probabilities="probabilities" in extras
+            _until(found.items, should_stop, queue, said, keep="overlays" in extras),
+            probabilities="probabilities" in extras,
         )
         for outcome in outcomes:
             seen = queue.pop(0)
@@ -175,13 +181,18 @@ def predict_files(
 
 
 def _until(
-    items: Sequence[InputItem], should_stop: Callable[[], bool] | None, queue: list[_Seen], *, keep: bool
+    items: Sequence[InputItem],
+    should_stop: Callable[[], bool] | None,
+    queue: list[_Seen],
+    said: Mapping[str, Cells],
+    *,
+    keep: bool,
 ) -> Iterator[_Seen]:
     """Hand out pictures, and remember them in ``queue`` until their prediction comes back."""
     for item in items:
         if should_stop is not None and should_stop():
             return
-        queue.append(_Seen(item, keep))
+        queue.append(_Seen(item, keep, said.get(str(item.path), said.get(item.path.name))))
         yield queue[-1]
 
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixelwise.data.metadata import Cells
 from pixelwise.data.volumes.volume import NOWHERE, Geometry, Volume
 from pixelwise.errors import ImageError, PixelwiseError, SpecError
 from pixelwise.layers.folding import for_prediction
@@ -44,6 +45,8 @@ class Answer:
     """The picture itself, where what follows the network asks for it."""
     geometry: Geometry = NOWHERE
     """Where a volume lies."""
+    numbers: NDArray[np.float32] | None = None
+    """(M,) what the network is told of the picture; None where it is told nothing."""
 
     @property
     def is_complete(self) -> bool:
@@ -117,11 +120,19 @@ class Member:
         self._deviations: dict[TilePlan, str] = {}
         self.keeps_pictures = False
 
-    def begin(self, name: str, image: NDArray[Any] | Volume) -> tuple[Answer, Iterator[Shot]]:
+    def begin(
+        self, name: str, image: NDArray[Any] | Volume, cells: Cells | None = None
+    ) -> tuple[Answer, Iterator[Shot]]:
         """Admit a picture; return its empty answer, and its views, which are cut when their turn comes.
 
+        Args:
+            name: for messages.
+            image: the picture.
+            cells: what is said of it, for models that are told.
+
         Raises:
-            ImageError, UsageError: the picture is not of the model's kind, or the protocol does not fit it.
+            ImageError, DataError, UsageError: the picture is not of the model's kind, the protocol does not fit it, or
+                something is not said of it.
 
         """
         assert not isinstance(image, Volume)  # those have a member of their own
@@ -130,6 +141,8 @@ class Member:
         views = self._plan(height, width)
         answer = Answer(name, (height, width), notes, missing=len(views) * (1 + self.protocol.flip))
         answer.picture = picture if self.keeps_pictures else None
+        metadata = self.model.preprocess.metadata
+        answer.numbers = None if metadata is None else metadata.encode(cells, name)
         return answer, self._shots(answer, picture, views)
 
     def finished(self, answer: Answer) -> NDArray[np.float32] | PixelwiseError:
@@ -151,31 +164,35 @@ class Member:
     def logits(self, shot: Shot) -> Tensor:
         """Return what the network says to one view: (outputs,), or (outputs, h, w)."""
         if shot.tiles is not None:
-            return torch.from_numpy(predict_tiled(self._forward_logits, shot.pixels, shot.tiles))
-        return torch.from_numpy(_own_part(self._forward([shot], _as_they_are)[0], shot, self.is_spatial))
+            forward = functools.partial(self._forward_block, finish=as_they_are, numbers=shot.answer.numbers)
+            return torch.from_numpy(predict_tiled(forward, shot.pixels, shot.tiles))
+        return torch.from_numpy(_own_part(self._forward([shot], as_they_are)[0], shot, self.is_spatial))
 
-    def forward_tile(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+    def forward_tile(self, pixels: NDArray[Any], numbers: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """Return the answers (K, *answer size) for one tile's input (*shape, C) of raw values, as the task reads them.
+
+        Args:
+            pixels: the tile's input.
+            numbers: (M,) what the network is told of the picture.
 
         Raises:
             ImageError: there is not enough memory.
 
         """
-        return self._forward_block(pixels, self._finish)
+        return self._forward_block(pixels, self._finish, numbers)
 
     @property
     def _finish(self) -> Callable[[Tensor], Tensor]:
         """What is made of the logits of a view before views are averaged."""
-        return self.model.task.answers if self.protocol.average == "probabilities" else _as_they_are
+        return self.model.task.answers if self.protocol.average == "probabilities" else as_they_are
 
-    def _forward_logits(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        return self._forward_block(pixels, _as_they_are)
-
-    def _forward_block(self, pixels: NDArray[Any], finish: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:
+    def _forward_block(
+        self, pixels: NDArray[Any], finish: Callable[[Tensor], Tensor], numbers: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         try:
             with torch.inference_mode():
                 batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)[None].movedim(-1, 1)
-                logits = self._network(self.model.preprocess.normalise(batch)).float()
+                logits = self._network(self._input(batch, None if numbers is None else [numbers])).float()
                 return finish(logits)[0].cpu().numpy()
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
@@ -227,9 +244,10 @@ class Member:
 
     def _run_tiled(self, shot: Shot, tiles: TilePlan) -> None:
         """Predict a view tile by tile; note that it was, and where that is not exact, how much it matters."""
+        forward = functools.partial(self.forward_tile, numbers=shot.answer.numbers)
         try:
-            note = f"in {tiles.summary()}{self._deviation(shot, tiles)}"
-            values = predict_tiled(self.forward_tile, shot.pixels, tiles)
+            note = f"in {tiles.summary()}{self._deviation(forward, shot, tiles)}"
+            values = predict_tiled(forward, shot.pixels, tiles)
         except PixelwiseError as error:
             shot.answer.error = error
             return
@@ -237,12 +255,12 @@ class Member:
             shot.answer.notes = (*shot.answer.notes, note)
         shot.answer.add(values[..., ::-1] if shot.is_mirrored else values, shot.weight)
 
-    def _deviation(self, shot: Shot, tiles: TilePlan) -> str:
+    def _deviation(self, forward: Callable[[NDArray[Any]], NDArray[np.float32]], shot: Shot, tiles: TilePlan) -> str:
         """Say by how much tiles differ from the whole, measured on the first picture of a size."""
         if tiles.is_exact:
             return ""
         if tiles not in self._deviations:
-            found = sample_deviation(self.model.network, self.forward_tile, shot.pixels, tiles)
+            found = sample_deviation(self.model.network, forward, shot.pixels, tiles)
             self._deviations[tiles] = "" if found is None else f" ({found.summary()})"
         return self._deviations[tiles]
 
@@ -276,12 +294,17 @@ class Member:
         stacked = np.stack([shot.pixels for shot in group])
         with torch.inference_mode():
             batch = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2)
-            normalised = self.model.preprocess.normalise(batch)
+            told = [shot.answer.numbers for shot in group if shot.answer.numbers is not None]
+            normalised = self._input(batch, told or None)
             if group[0].is_dense:  # the mean over places comes before the softmax: VGG, section 3.2
                 logits = self._network.dense_logits(normalised).float().mean((2, 3))
             else:
                 logits = self._network(normalised).float()
             return finish(logits).cpu()
+
+    def _input(self, batch: Tensor, numbers: Sequence[NDArray[np.float32]] | None) -> Tensor:
+        told = None if numbers is None else torch.from_numpy(np.stack(numbers)).to(self._device)
+        return self.model.preprocess.network_input(batch, told)
 
 
 def _own_part(values: Tensor, shot: Shot, is_spatial: bool) -> NDArray[np.float32]:
@@ -294,7 +317,8 @@ def _own_part(values: Tensor, shot: Shot, is_spatial: bool) -> NDArray[np.float3
     return values.numpy()
 
 
-def _as_they_are(logits: Tensor) -> Tensor:
+def as_they_are(logits: Tensor) -> Tensor:
+    """Make nothing of logits."""
     return logits
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelwise.data.images import read_image
+from pixelwise.data.metadata import Cells
 from pixelwise.data.volumes.reading import read_volume
 from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import PixelwiseError, UsageError
@@ -41,6 +42,10 @@ class Source(Interface):
     def name(self) -> str:
         """How messages call it."""
 
+    @property
+    def cells(self) -> Cells | None:
+        """What is said of it, for models that are told."""
+
     def read(self) -> NDArray[Any] | Volume:
         """Return it as (H, W) or (H, W, C); a volume as itself, or as (D, H, W) or (D, H, W, C)."""
 
@@ -50,6 +55,7 @@ class _Given:
     picture: Picture
     frame: int | None
     in_space: bool = False
+    cells: Cells | None = None
 
     @property
     def name(self) -> str:
@@ -169,20 +175,28 @@ class Predictor:
         is_single = len(self._members) == 1 and self.protocol == CENTRE and not self._in_space
         return self._members[0] if is_single else None
 
-    def predict(self, image: Picture, *, frame: int | None = None, probabilities: bool = False) -> Prediction:
+    def predict(
+        self,
+        image: Picture,
+        *,
+        frame: int | None = None,
+        probabilities: bool = False,
+        metadata: Cells | None = None,
+    ) -> Prediction:
         """Predict one picture.
 
         Args:
             image: a file, or an array (H, W) or (H, W, C) of raw values as a file would hold them.
             frame: the page of a multi-page file, counted from 0.
             probabilities: keep the (K, H, W) probabilities of a segmentation, which take K times four bytes a pixel.
+            metadata: what is said of the picture, by column, for models that were trained with such columns.
 
         Raises:
             ImageError: the picture cannot be read, or is not of the kind that the model was trained on.
             SpecError: it is too small for the network.
 
         """
-        (outcome,) = self.attempt_many([_Given(image, frame, self._in_space)], probabilities=probabilities)
+        (outcome,) = self.attempt_many([_Given(image, frame, self._in_space, metadata)], probabilities=probabilities)
         if isinstance(outcome, PixelwiseError):
             raise outcome
         return outcome
@@ -209,7 +223,7 @@ class Predictor:
         for source in sources:
             image = _attempt_read(source)
             for stream in streams:
-                stream.add(source.name, image)
+                stream.add(source.name, image, source.cells)
             yield from self._ready(streams, keep=probabilities)
         for stream in streams:
             stream.run()

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from pixelwise.data.metadata import Cells
 from pixelwise.data.volumes.volume import Volume
 from pixelwise.errors import PixelwiseError
 from pixelwise.predict.member import Answer, Member, Shot
@@ -23,13 +24,13 @@ class Stream:
     _batch: list[Shot] = field(default_factory=list)
     _pixels: int = 0
 
-    def add(self, name: str, image: NDArray[Any] | Volume | PixelwiseError) -> None:
-        """Take a picture, or the reason why there is none."""
+    def add(self, name: str, image: NDArray[Any] | Volume | PixelwiseError, cells: Cells | None = None) -> None:
+        """Take a picture with what is said of it, or the reason why there is none."""
         if isinstance(image, PixelwiseError):
             self._waiting.append(Answer(name, error=image))
             return
         try:
-            answer, shots = self.member.begin(name, image)
+            answer, shots = self.member.begin(name, image, cells)
         except PixelwiseError as error:
             self._waiting.append(Answer(name, error=error))
             return

@@ -1,5 +1,6 @@
 """One model of volumes: whole volumes go through the network where they fit into memory, else exact tiles of them."""
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -8,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixelwise.data.metadata import Cells
 from pixelwise.data.volumes.resample import resize_volume, size_at
 from pixelwise.data.volumes.volume import Geometry, Volume, show_size, show_spacing
 from pixelwise.errors import ImageError, PixelwiseError
-from pixelwise.predict.member import Answer, Member, Shot
+from pixelwise.predict.member import Answer, Member, Shot, as_they_are
 from pixelwise.predict.placement import place
 from pixelwise.predict.tiling import predict_tiled
 
@@ -19,7 +21,12 @@ from pixelwise.predict.tiling import predict_tiled
 class VolumeMember(Member):
     """A model of volumes on its device, with its protocol: see :class:`~pixelwise.predict.member.Member`."""
 
-    def begin(self, name: str, image: NDArray[Any] | Volume) -> tuple[Answer, Iterator[Shot]]:
+    def begin(
+        self,
+        name: str,
+        image: NDArray[Any] | Volume,
+        cells: Cells | None = None,  # noqa: ARG002 - no network of volumes is told anything
+    ) -> tuple[Answer, Iterator[Shot]]:
         """Admit a volume, a :class:`Volume` or an array (D, H, W) or (D, H, W, C); see :meth:`Member.begin`.
 
         Raises:
@@ -75,7 +82,9 @@ class VolumeMember(Member):
         """Return what the network says to one volume: (outputs, d, h, w)."""
         tiles = self._tiler.plan_for(*shot.size)
         if tiles is not None:
-            return torch.from_numpy(predict_tiled(self._forward_logits, shot.pixels, tiles))
+            return torch.from_numpy(
+                predict_tiled(functools.partial(self._forward_block, finish=as_they_are), shot.pixels, tiles)
+            )
         return torch.from_numpy(self._whole(shot.pixels, lambda logits: logits))
 
     def _whole(self, voxels: NDArray[np.float32], finish: Callable[[Tensor], Tensor]) -> NDArray[np.float32]:

@@ -261,7 +261,7 @@ def _part(path: Path, name: str, build: Callable[[dict[str, Any]], _Part], conte
 
 def _check_parts(name: str, network: Network, task: Task, preprocess: Preprocess) -> None:
     wanted = (
-        ("preprocessing gives", preprocess.channels, "channels", "the network takes", network.in_channels),
+        ("preprocessing gives", preprocess.input_channels, "channels", "the network takes", network.in_channels),
         ("task is for networks of", task.network_kind, "", "the network is for", network.spec.task),
         ("task needs", task.num_outputs, "outputs", "the network has", network.num_classes),
     )

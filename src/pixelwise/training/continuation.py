@@ -17,6 +17,7 @@ from pixelwise.training.device import choose_own_device, has_bfloat16
 from pixelwise.training.identity import differences, may_change
 from pixelwise.training.initial import weights_asked_for, weights_recorded
 from pixelwise.training.recipe import Recipe
+from pixelwise.training.settle_metadata import conditioned, settle_metadata
 from pixelwise.training.source import DataOptions
 from pixelwise.training.start import Choices, settle_request
 from pixelwise.values import show_value
@@ -82,6 +83,7 @@ def same_request(
 
     """
     config = run.config
+    spec = conditioned(spec, settle_metadata(run.manifest))
     _refuse(run, differences(_recorded(config), _asked_for(config, spec, choices, root, options)))
     then = recipe_of(config)
     task, _, settled = settle_request(run.manifest, spec, recipe, choices, root=root)

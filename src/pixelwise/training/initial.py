@@ -122,6 +122,6 @@ def _adaptations(path: Path | None, adapt: Collection[str]) -> list[str]:
 
 def _pretraining_of_run(path: Path, network: Network) -> Pretraining | None:
     preprocess, card = read_preprocess(path)
-    if preprocess.channels != network.in_channels:
+    if preprocess.input_channels != network.in_channels:
         return None
     return Pretraining(source=f"the run {card.get('name', path.name)}", mean=preprocess.mean, std=preprocess.std)

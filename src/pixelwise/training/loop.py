@@ -105,7 +105,7 @@ class _Fit:
         self.shape = batch.images.shape
         self.draws.set(counters.epoch * self.plan.batches + counters.batch)
         with autocast(job.device, job.dtype):
-            logits = self.forward(job.preprocess.normalise(batch.images.to(job.device, non_blocking=True)))
+            logits = self.forward(batch.network_input(job.preprocess, job.device))
             loss = job.task.loss(logits, batch.targets.to(job.device, non_blocking=True))
         count = len(batch.indices)
         if self.recipe.accumulate > 1:

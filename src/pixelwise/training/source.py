@@ -32,6 +32,7 @@ class DataOptions:
     ignore: int | None = IGNORE
     bad_images: BadImages = "refuse"
     group_by: str | None = None
+    metadata: tuple[str, ...] = ()
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
 
     def to_json(self) -> dict[str, Any]:
@@ -47,6 +48,7 @@ class DataOptions:
             "classes": None if classes is None else tuple(classes),
             "colours": tuple((r, g, b) for r, g, b in content["colours"]),
             "fractions": tuple(content["fractions"]),
+            "metadata": tuple(content.get("metadata", ())),  # older runs have none
         })  # fmt: skip
 
 
@@ -108,6 +110,6 @@ def index_source(
     manifest = build_manifest(
         root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
         colours=options.colours, ignore=options.ignore, bad_images=options.bad_images,
-        exclude=exclude,
+        exclude=exclude, metadata=options.metadata,
     )  # fmt: skip
     return split_manifest(manifest, fractions=options.fractions, seed=seed, group_by=options.group_by)

@@ -45,6 +45,7 @@ from pixelwise.training.settle import (
     settle_recipe,
     sizes,
 )
+from pixelwise.training.settle_metadata import conditioned, settle_metadata
 from pixelwise.training.source import Source
 
 CROP_FRACTION = 0.875
@@ -145,9 +146,11 @@ def settle_request(
 
     """
     refuse_task(spec, manifest)
+    metadata = settle_metadata(manifest)
+    spec = conditioned(spec, metadata)
     task = choose_task(recipe, manifest, choices.class_weights, root)
     (Pipeline.parse(recipe.post) if recipe.post else default_pipeline(task)).check_task(task)
-    network = build_on_meta(spec, settle_channels(manifest), task.num_outputs)
+    network = build_on_meta(spec, settle_channels(manifest) + (metadata.width if metadata else 0), task.num_outputs)
     if choices.batch != "auto":
         recipe = dataclasses.replace(recipe, batch_size=choices.batch)
     return task, network, settle_recipe(recipe, manifest, network, is_batch_open=choices.batch == "auto")
@@ -168,7 +171,8 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
         recipe = fit_to_memory(recipe, network, found.train, choices.device)
     check_strings(manifest, network, found)
     initial = plan_initial_weights(choices.weights, choices.adapt, network)
-    preprocess = _preprocess(source, recipe, network.in_channels, initial)
+    preprocess = _preprocess(source, recipe, settle_channels(manifest), initial)
+    preprocess = dataclasses.replace(preprocess, metadata=settle_metadata(manifest))
     check_objects(manifest, preprocess)
     return RunConfig(
         name=choices.name,
@@ -179,7 +183,7 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
         python=platform.python_version(),
         machine=describe_machine(),
         command=sys.argv,
-        spec=spec.to_json(),
+        spec=network.spec.to_json(),
         in_channels=network.in_channels,
         num_classes=network.num_classes,
         task=task.to_json(),

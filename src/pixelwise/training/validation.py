@@ -34,7 +34,7 @@ def validate(job: Job, network: Network, val_set: SampleSet) -> tuple[float, dic
         job.stop.poll()
         targets = batch.targets.to(job.device, non_blocking=True)
         with autocast(job.device, job.dtype):
-            logits = network(job.preprocess.normalise(batch.images.to(job.device, non_blocking=True)))
+            logits = network(batch.network_input(job.preprocess, job.device))
         meter.update(logits, targets)
         sums += torch.tensor([job.task.loss((logits,), targets).item() * len(targets), len(targets)])
     distributed.add_up({**meter.state(), "loss": sums})

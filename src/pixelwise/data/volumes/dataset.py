@@ -74,6 +74,10 @@ class VolumeDataset:
         self._stored = stored_sizes(manifest, volumes, preprocess)
         self._cache = self._make_cache(cache)
 
+    @property
+    def numbers(self) -> None:
+        """Nothing: volumes have no metadata."""
+
     def __len__(self) -> int:
         return len(self.indices)
 

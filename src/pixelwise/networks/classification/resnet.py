@@ -38,7 +38,9 @@ it unlikely that vanishing gradients are why deeper ones train worse (the degrad
   re-implementations do; the paper gives He's rule for convolutions.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -64,6 +66,7 @@ class ResNetSpec(Spec):
 
     family: ClassVar[str] = "resnet"
     task: ClassVar[NetworkKind] = "classification"
+    columns_added: ClassVar[Mapping[str, object]] = MappingProxyType({"output_stride": 32, "multi_grid": ()})
 
     block: Literal["basic", "bottleneck"] = "basic"
     """Two 3x3 convolutions, or 1x1, 3x3, 1x1 (figure 5)."""

@@ -30,8 +30,10 @@ to a multiple of 2^depth, and the logits are cropped back. Nothing is ever resiz
 - ``unet16``, for small data, is not in the paper: a quarter of its widths, same padding, batch normalisation.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 import torch
@@ -40,6 +42,7 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError
 from pixelwise.layers.banding import convolve_joined
 from pixelwise.layers.convolution import ConvNormAct, Normalisation, has_hooks
+from pixelwise.layers.film import FiLM
 from pixelwise.layers.initialisation import he_normal_
 from pixelwise.layers.sizes import centre_crop, crop, pad_to_multiple
 from pixelwise.layers.upsampling import UpsamplingKind, upsample_2x
@@ -53,6 +56,7 @@ class UNetSpec(Spec):
 
     family: ClassVar[str] = "unet"
     task: ClassVar[NetworkKind] = "segmentation"
+    columns_added: ClassVar[Mapping[str, object]] = MappingProxyType({"metadata": 0})
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
     """Maps of each level, the bottom last; one level fewer than widths is pooled."""
@@ -75,6 +79,9 @@ class UNetSpec(Spec):
     skip: Literal["concatenate", "sum", "none"] = "concatenate"
     extra_width: int = 0
     """Maps of one more 3x3 convolution with ReLU before the last 1x1; 0: there is none."""
+
+    metadata: int = 0
+    """Numbers known of each picture, which modulate the bottom by :mod:`pixelwise.layers.film`: the last channels."""
 
     def __post_init__(self) -> None:
         def fault(came: str, expected: str) -> SpecError:
@@ -127,11 +134,19 @@ class UNet(Network):
 
     def __init__(self, spec: UNetSpec, in_channels: int, num_classes: int) -> None:
         super().__init__(spec, in_channels, num_classes)
-        channels = in_channels
+        channels = in_channels - spec.metadata
+        if channels < 1:
+            raise SpecError(
+                f"{spec.name}: in_channels={in_channels} with metadata={spec.metadata}",
+                expected="more channels than numbers",
+                do="Count the numbers among the channels",
+            )
         for level, width in enumerate(spec.widths, start=1):
             name = f"down{level}" if level <= spec.depth else "bottom"
             self.add_module(name, self._contracting(level, channels, width))
             channels = width
+        if spec.metadata:
+            self.film = FiLM(spec.metadata, channels)
         for level in range(spec.depth, 0, -1):
             width, up_width = spec.widths[level - 1], spec.up_maps[level - 1]
             up = upsample_2x(spec.upsampling, channels, up_width)
@@ -149,6 +164,8 @@ class UNet(Network):
         rows = list(self._modules)
         self.stages = tuple(Stage(channels=width, stride=2**n, module=rows[n]) for n, width in enumerate(spec.widths))
         he_normal_(self)
+        if spec.metadata:
+            self.film.reset()
 
     def _contracting(self, level: int, in_channels: int, width: int) -> nn.Sequential:
         spec, parts = self.spec, list[nn.Module]()
@@ -181,13 +198,17 @@ class UNet(Network):
         (N, 64, H, W), (N, 128, H/2, W/2), ..., (N, 1024, H/16, W/16); valid convolutions take 4 pixels off each level.
         """
         self.check_input(x)
+        channels, (height, width) = self.in_channels - self.spec.metadata, x.shape[2:]
+        numbers = x[:, channels:, height // 2, width // 2]  # not at the rim, which may show no picture
+        x = x[:, :channels]
         if self.spec.padding == "same":
             x = pad_to_multiple(x, 2**self.spec.depth)
         maps = []
         for level in range(1, self.spec.depth + 1):
             x = self.get_submodule(f"down{level}")(x)
             maps.append(x)
-        return [*maps, self.get_submodule("bottom")(x)]
+        bottom = self.get_submodule("bottom")(x)
+        return [*maps, self.film(bottom, numbers) if self.spec.metadata else bottom]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, H', W') of x (N, in_channels, H, W), (H', W') = ``output_size(H, W)``."""
