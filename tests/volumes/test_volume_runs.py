@@ -148,6 +148,7 @@ def test_predictions_lie_where_their_volumes_lie(run: Run, folder: Path, tmp_pat
     assert float(cells["volume_ml(class_1)"]) == pytest.approx(int(cells["voxels(class_1)"]) * 2e-3)
 
 
+@pytest.mark.slow
 def test_tiles_give_what_the_whole_volume_gives(run: Run, folder: Path) -> None:
     volume = read_volume(folder / "images" / "v0.nii.gz")
     large = Volume(np.tile(volume.voxels, (2, 2, 2, 1)), volume.geometry)
