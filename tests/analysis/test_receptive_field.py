@@ -49,7 +49,7 @@ def test_classifiers_name_the_layer_that_sees_the_whole_image() -> None:
 @pytest.mark.parametrize(
     ("layer", "named"),
     [
-        (nn.InstanceNorm2d(1), "batch_norm"),
+        (nn.InstanceNorm2d(1), "instance_norm"),
         (nn.GroupNorm(1, 1), "group_norm"),
         (nn.AdaptiveAvgPool2d(4), "adaptive_avg_pool2d"),
         (nn.Softmax(3), "softmax"),

@@ -7,10 +7,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from narrow_networks import narrow
 from pixelwise import catalogue
+from pixelwise.analysis.receptive_field import receptive_field
+from pixelwise.data.regions.base import slices
 from pixelwise.errors import UsageError
 from pixelwise.predict.placement import place
-from pixelwise.predict.tiling import plan_tiles, predict_tiled
+from pixelwise.predict.tiling import plan_tiles, predict_tiled, sample_deviation
 from pixelwise.predict.tiling.plan import TilePlan
 from pixelwise.specs import Network
 
@@ -20,6 +23,10 @@ NARROW = (4, 6, 8, 8, 8)
 def compare(network: Network, size: tuple[int, ...], tile: int) -> tuple[float, TilePlan]:
     """Return the largest difference between tiles and the whole, as a share of the largest answer."""
     network = network.eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():  # as some papers begin their last layers: nothing would be compared
+                parameter.normal_(0, 0.1)
     picture = np.random.default_rng(1).random((*size, network.in_channels), dtype=np.float32)
 
     def forward(pixels: NDArray[Any]) -> NDArray[np.float32]:
@@ -61,3 +68,58 @@ def test_a_picture_of_another_size_is_refused() -> None:
         UsageError, match=r"^a picture of 64 x 65 pixels. Expected 64 x 64, for which the tile plan was"
     ):
         predict_tiled(lambda pixels: pixels, np.zeros((64, 65, 1)), plan)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in catalogue.names() if catalogue.spec(name).task == "segmentation"])
+def test_tiles_of_every_network_are_exact_or_say_why_not(name: str) -> None:
+    """Narrow networks; a picture that is long in one direction, of odd sides where the network allows them."""
+    torch.manual_seed(0)
+    network = narrow(name)
+    field = receptive_field(network)
+    if field.global_layers:
+        plan = plan_tiles(network, (512, 513), tile=400)
+        assert not plan.is_exact
+        assert "sees the whole picture" in plan.reasons[0]
+        return
+    lattice, seen = field.lattice[-1], field.before[-1] + field.after[-1] - 2 * field.offset[-1]
+    tile = seen + 2 * field.offset[-1] + 4 * lattice
+    short = (21, 26) if network.spec.dimensions == 3 else (75,)
+    size = (*short, tile + lattice + 5)
+    if plan_tiles(network, size, tile=tile).reasons:
+        assert field.uneven_layers or name.startswith("fcn")
+        size = tuple(-(-side // lattice) * lattice for side in size)
+    difference, plan = compare(network, size, tile)
+    if field.uneven_layers:
+        assert not plan.is_exact
+        return
+    assert plan.is_exact
+    assert len(plan) > 1
+    assert difference <= 1e-5
+
+
+def test_where_tiles_cannot_be_exact_they_blend_and_the_deviation_is_measured() -> None:
+    torch.manual_seed(0)
+    network = catalogue.spec("tv_deeplabv3_resnet50").replace(backbone="resnet20_cifar").build(1, 3).eval()
+    picture = np.random.default_rng(1).random((90, 150, 1), dtype=np.float32)
+
+    def forward(pixels: NDArray[Any]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return network(torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, 0)))[None])[0].numpy()
+
+    plan = plan_tiles(network, (90, 150), tile=96)
+    assert not plan.is_exact
+    assert plan.summary().startswith("2 tiles of ")
+    assert "adaptive_avg_pool2d" in plan.reasons[0]
+    total = np.zeros(plan.size)
+    for tile in plan:
+        weights = tile.weights()
+        assert weights is not None
+        total[slices(tile.keep)] += np.multiply.outer(*weights)
+    assert np.allclose(total, 1)
+    constant = predict_tiled(lambda pixels: np.ones((3, *plan.shape), np.float32), picture, plan)
+    assert np.allclose(constant, 1)
+    found = sample_deviation(network, forward, picture, plan)
+    assert found is not None
+    assert 0 < found.mean <= found.largest
+    assert 0 <= found.labels <= 1

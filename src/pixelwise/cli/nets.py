@@ -25,6 +25,9 @@ def nets(
     sort: Annotated[SortKey, typer.Option(help="Order; family is that of the catalogue.")] = "family",
     descending: Annotated[bool, typer.Option("--descending", help="Largest first.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    sees: Annotated[
+        bool, typer.Option("--receptive-field", help="Of one network: what its answers depend on, instead of layers.")
+    ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the README's table, a row for each family.")
     ] = False,
@@ -35,18 +38,27 @@ def nets(
         "--sort": sort != "family", "--descending": descending,
     }  # fmt: skip
     if markdown:
-        _refuse_beside("--markdown", {str(name): name, **of_the_list, "--json": as_json})
+        _refuse_beside("--markdown", {str(name): name, **of_the_list, "--json": as_json, "--receptive-field": sees})
         from pixelwise.cli.nets_families import family_table
 
         typer.echo(family_table())
-    elif name is None:
+    elif name is None and not sees:
         wanted = Wanted(task=task, family=family, years=year, max_parameters=max_params, max_macs=max_macs)
         print_list(wanted, sort=sort, descending=descending, as_json=as_json)
+    elif name is None:
+        raise UsageError(
+            "--receptive-field without a network", expected="one network", do="Name it: pixelwise nets unet"
+        )
     else:
         _refuse_beside(f"the network {name}", of_the_list)
         from pixelwise import catalogue
 
-        _print_one(catalogue.spec(name), as_json)
+        if sees:
+            from pixelwise.cli.receptive_field import print_receptive_field
+
+            print_receptive_field(catalogue.spec(name), as_json=as_json)
+        else:
+            _print_one(catalogue.spec(name), as_json)
 
 
 def _refuse_beside(chosen: str, others: Mapping[str, object]) -> None:
