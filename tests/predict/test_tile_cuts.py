@@ -1,5 +1,6 @@
 """Tiles along one axis: every pixel is answered once, from places whose whole dependence lies in the tile."""
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixelwise.predict.tiling.cuts import Line
+from pixelwise.predict.tiling.plan import _ramped
 
 
 @st.composite
@@ -58,14 +60,19 @@ def test_trusted_places_are_those_of_the_definition(line: Line) -> None:
         assert line.trusted(length) == expected
 
 
-def test_blended_tiles_overlap_by_twice_the_blend() -> None:
-    line = Line(400, 0, 400, 0, 0, 8, ((-500, 500),), keeps_residue=False, blend=16)
-    count, length = next(one for one in line.choices() if one[0] == 4)
-    cuts = line.cuts(length)
-    assert len(cuts) == count
-    for cut, following in pairwise(cuts):
-        assert cut.keep[1] - following.keep[0] == 32
-        assert (cut.ramps[1], following.ramps[0]) == (32, 32)
+@settings(deadline=None, max_examples=100)
+@given(lines(), st.sampled_from([2, 5, 16]))
+def test_the_weights_of_blended_tiles_sum_to_one(line: Line, blend: int) -> None:
+    blended = dataclasses.replace(line, blend=blend, keeps_residue=False)
+    for count, length in blended.choices()[:12]:
+        cuts, total = blended.cuts(length), np.zeros(line.size)
+        assert len(cuts) == count
+        for cut in cuts:
+            total[slice(*cut.keep)] += _ramped(cut)
+            assert 0 <= cut.answer <= cut.answer + cut.keep[1] - cut.keep[0] <= length - line.margin
+        for cut, following in pairwise(cuts):
+            assert cut.keep[1] - following.keep[0] == cut.ramps[1] == following.ramps[0] == 2 * blend
+        assert np.allclose(total, 1)
 
 
 @pytest.mark.parametrize("length", [16, 24])

@@ -99,8 +99,9 @@ class Line:
         first, stop = self.trusted(length)
         borders = [self.start]
         for one, following in pairwise(starts):
-            # In the middle of what both tiles can be trusted with.
-            borders.append((following + first + one + stop) // 2)
+            # In the middle of what both tiles can be trusted with; ramps as late as can be, which keeps them apart.
+            latest = one + stop - self.blend
+            borders.append(latest if self.blend else (following + first + latest) // 2)
         borders.append(self.start + self.size)
         cuts = []
         for index, (begin, (low, high)) in enumerate(zip(starts, pairwise(borders), strict=True)):
