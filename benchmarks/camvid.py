@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 import pixelwise as pw
 from pixelwise.data.masks import IGNORE
 from pixelwise.metrics import ClassCounts, confusion_matrix
+from pixelwise.predict.prediction import MaskPrediction
 from pixelwise.predict.predictor import Predictor
 
 SIZE: Final = (240, 180)
@@ -149,7 +150,7 @@ def main() -> int:
         for network in given.networks.split(","):
             predictor = train(data, network, Path(folder), given.minutes, given.seed)
             files = sorted((data / "images" / "test").glob("*.png"))
-            answers = [one.label_map for one in predictor.predict_many(files)]
+            answers = [one.label_map for one in predictor.predict_many(files) if isinstance(one, MaskPrediction)]
             columns[network] = score(truths, answers, len(names) - 1)
     if weights.is_file():
         columns["published ENet"] = published(weights, source, names)

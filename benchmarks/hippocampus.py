@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import nibabel as nib
 import numpy as np
 
 import pixelwise as pw
+from pixelwise.data.volumes.reading import read_volume
 
 CLASSES: Final = ("background", "anterior", "posterior")
 SETTINGS: Final = {"learning_rate": "0.002", "batch_size": "2"}
@@ -62,7 +62,7 @@ def train(data: Path, network: str, out: Path, minutes: float, seed: int) -> Pat
 def majority(data: Path) -> list[float]:
     """Dice of calling every voxel of the test volumes background."""
     files = sorted((data / "labels" / "test").glob("*.nii.gz"))
-    counts = np.bincount(np.concatenate([np.asarray(nib.load(file).dataobj).astype(int).ravel() for file in files]))
+    counts = np.bincount(np.concatenate([read_volume(file).voxels.astype(int).ravel() for file in files]))
     return [2 * counts[0] / (counts[0] + counts.sum()), *(0.0 for _ in CLASSES[1:])]
 
 

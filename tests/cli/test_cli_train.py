@@ -167,7 +167,8 @@ REFUSALS = [
     ),
     (
         ("--class-weights", "1,heavy"),
-        "--class-weights 1,heavy. Expected balanced, enet, or one number for each class. For example --class-weights 1,2.5.",
+        "--class-weights 1,heavy. Expected balanced, enet, or one number for each class. "
+        "For example --class-weights 1,2.5.",
     ),
     (
         ("--class-weights", "1,2,3"),

@@ -162,8 +162,11 @@ def test_an_image_writer_refuses_what_it_cannot_hold(run, data, tmp_path):
 
 
 def test_steps_serve_segmentation_too(data, tmp_path):
-    run = pw.train(data, "unet16", out=tmp_path / "run", settings={**TINY, "epochs": "1", "post": "fill_holes"},
-                   options=pw.DataOptions(task="segmentation", mask_kind="instance"), quiet=True, should_check=False)  # fmt: skip
+    options = pw.DataOptions(task="segmentation", mask_kind="instance")
+    settings = {**TINY, "epochs": "1", "post": "fill_holes"}
+    run = pw.train(
+        data, "unet16", out=tmp_path / "run", settings=settings, options=options, quiet=True, should_check=False
+    )
     picture = data / "images" / "test" / "20.png"
     plain = pw.load(run.path, post="none").predict(picture).label_map
     cleaned = pw.load(run.path, post="threshold(value=0.3),remove_small(area=9),largest").predict(picture)

@@ -7,6 +7,7 @@ once, on the training pictures, and stored with the model.
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from pixelwise.data.layouts.file_finder import FileFinder
 from pixelwise.data.layouts.table import Table, tables
-from pixelwise.data.layouts.tree import walk
+from pixelwise.data.layouts.tree import Tree, walk
 from pixelwise.data.names import show_path, some
 from pixelwise.errors import DataError, UsageError, suggest
 
@@ -145,13 +146,14 @@ def measure_metadata(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Me
     for name, column in zip(names, zip(*cells, strict=True), strict=True):
         numbers = [number for cell in column if (number := as_number(cell)) is not None]
         values = sorted({cell.strip() for cell in column})
-        if len(values) < 2:
+        are_numbers = len(numbers) == len(column)
+        if len(set(numbers) if are_numbers else values) < 2:
             raise DataError(
                 f"The column '{name}' says '{values[0]}' of every training picture",
                 expected="a column that tells pictures apart",
                 do="Leave it out",
             )
-        if len(numbers) == len(column):
+        if are_numbers:
             columns.append(MetadataColumn(name=name, mean=float(np.mean(numbers)), std=float(np.std(numbers))))
         elif len(values) > MOST_VALUES:
             raise DataError(
@@ -200,7 +202,10 @@ def find_cells(root: Path, names: Sequence[str], paths: Sequence[str]) -> list[s
 
 
 def read_cells(path: Path) -> dict[str, dict[str, str]]:
-    """Read a table of what is said of pictures that are to be predicted: by the cell of their path, and their name.
+    """Read a table of what is said of pictures that are to be predicted.
+
+    Returns:
+        The rows by the cell of their path, and by the file's name where only one row has it.
 
     Raises:
         DataError: it cannot be read, or has no column of paths.
@@ -208,18 +213,18 @@ def read_cells(path: Path) -> dict[str, dict[str, str]]:
     """
     if not path.is_file():
         raise UsageError(f"--metadata {path} does not exist", expected="a CSV or TSV file", do="Check the path")
-    tree = walk(path.parent)
-    table = next((one for one in tables(tree) if one.name == path.name), None)
+    tree = Tree(path.parent, (path.name,), (), (), ())
+    table = next(iter(tables(tree)), None)
     if table is None:
         raise DataError(
             f"{path} is no table of pictures", expected="CSV or TSV with a column 'path'", do="Name its columns"
         )
-    rows: dict[str, dict[str, str]] = {}
-    for _, cells in table.rows:
-        said = dict(zip(table.header, cells, strict=False))
-        given = cells[table.columns["path"]].strip()
-        rows[given] = rows[Path(given).name] = said
-    return rows
+    by_path = {
+        cells[table.columns["path"]].strip(): dict(zip(table.header, cells, strict=False)) for _, cells in table.rows
+    }
+    names = Counter(Path(given).name for given in by_path)
+    by_name = {Path(given).name: said for given, said in by_path.items() if names[Path(given).name] == 1}
+    return by_name | by_path
 
 
 def with_numbers(batch: "Tensor", numbers: "Tensor | None") -> "Tensor":

@@ -41,12 +41,12 @@ def report_objects(root: Path, manifest: Manifest, findings: Findings) -> None:
     if manifest.task != "instances":
         return
     reader = SampleReader(root, manifest)
-    seen, touching, faults = _Seen(), 0, list[tuple[int, str]]()
+    seen, touching, faults = _Seen(), 0, list[tuple[int, str, str]]()
     for row in evenly(len(manifest), MOST_MASKS).tolist():
         try:
             objects = reader.objects(row)
         except DataError as error:
-            faults.append((row, error.came))
+            faults.append((row, error.came, error.do or "Mend the mask"))
             continue
         own = np.bincount(objects.ravel())[1:]
         seen.rows.append(row)
@@ -55,8 +55,8 @@ def report_objects(root: Path, manifest: Manifest, findings: Findings) -> None:
         touching += len(_touching(objects))
         if any(_in_pieces(inside) for _, inside in objects_apart(objects)):
             seen.torn.append(row)
-    for row, came in faults:
-        findings.add("error", "unread-objects", f"{came}.", "Mend the mask", (manifest.masks[row],))
+    for row, came, remedy in faults:
+        findings.add("error", "unread-objects", f"{came}.", remedy, (manifest.masks[row],))
     if not seen.rows:
         return
     median = np.median(seen.areas) if seen.areas else 0

@@ -120,7 +120,7 @@ def _values(manifest: Manifest, survey: Survey, findings: Findings) -> None:
         findings.add(
             "info",
             "mixed-scales",
-            f"The largest values run from {tops.min():,.4g} to {tops.max():,.4g}: the volumes have scales of their own.",
+            f"The largest values run from {tops.min():,.4g} to {tops.max():,.4g}: volumes have scales of their own.",
             "Nothing must be done: each gets its own mean and standard deviation (normalise=picture)",
         )
 

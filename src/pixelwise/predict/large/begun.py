@@ -41,7 +41,4 @@ def open_journal(places: Places, begun: dict[str, Any], *, overwrite: bool) -> R
     if not overwrite:
         places.refuse_standing()
         return RunJournal(places.journal, begun)
-    if not RunJournal.is_of(places.journal, begun):
-        places.journal.unlink(missing_ok=True)
-        places.clear()
-    return RunJournal(places.journal, begun)
+    return RunJournal(places.journal, begun, places.clear)

@@ -9,6 +9,7 @@ file is locked as long as a process works on it, and removed when the prediction
 import fcntl
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +36,7 @@ class RunJournal:
     Args:
         path: the file.
         begun: what is predicted, as plain JSON; a journal of something else is refused.
+        replace: clears what something else, or what is whole, left behind, instead of refusing it.
 
     Raises:
         UsageError: the journal belongs to another prediction.
@@ -43,7 +45,7 @@ class RunJournal:
 
     """
 
-    def __init__(self, path: Path, begun: dict[str, Any]) -> None:
+    def __init__(self, path: Path, begun: dict[str, Any], replace: Callable[[], None] | None = None) -> None:
         self.path = path
         make_folder(path.parent)
         try:
@@ -52,9 +54,12 @@ class RunJournal:
             raise output_error(path, error) from error
         try:
             self._lock()
+            begun = {"format": FORMAT, **begun}
+            if replace is not None and not self._begins_with(begun):
+                os.ftruncate(self._handle, 0)
+                replace()
             self.entries = self._read()
             self.is_resumed = bool(self.entries)
-            begun = {"format": FORMAT, **begun}
             if self.is_resumed:
                 self._refuse_other(self.entries.pop(0), begun)
             else:
@@ -68,15 +73,6 @@ class RunJournal:
     def remedy(self) -> str:
         """What to do where what was left cannot be used."""
         return f"Remove {show_path(str(self.path))} to begin anew"
-
-    @staticmethod
-    def is_of(path: Path, begun: dict[str, Any]) -> bool:
-        """Tell whether there is a journal of this very prediction."""
-        try:
-            with path.open("rb") as file:
-                return bool(json.loads(file.readline()) == {"format": FORMAT, **begun})
-        except (OSError, ValueError):
-            return False
 
     def written(self, output: str) -> dict[Place, Record] | None:
         """Return the blocks of an output that are on the disk; None where nothing was begun."""
@@ -122,6 +118,13 @@ class RunJournal:
                 expected="one process for each picture",
                 do="Wait until it ends, or choose another --out",
             ) from None
+
+    def _begins_with(self, begun: dict[str, Any]) -> bool:
+        content = os.pread(self._handle, os.fstat(self._handle).st_size, 0)
+        try:
+            return bool(json.loads(content.split(b"\n", 1)[0]) == begun)
+        except ValueError:
+            return False
 
     def _read(self) -> list[dict[str, Any]]:
         """Return the lines; a last one that was cut short is cut off."""
