@@ -179,7 +179,9 @@ def test_impossible_values_are_refused(changes, message):
     assert str(caught.value) == f"Preprocessing: {message}. Correct the value."
 
 
-FIELDS = "channels, clip, crop_fraction, high, low, mean, metadata, resize, size, spacing, statistics, std"
+FIELDS = (
+    "channels, clip, crop_fraction, high, low, mean, metadata, resize, size, spacing, statistics, std, training_spacing"
+)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Volumes from a folder to a trained model, its scores, its predictions and its report."""
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -211,9 +212,30 @@ def test_one_spacing_for_all(tmp_path: Path) -> None:
     assert run.config.recipe["crop"] == [8, 8, 8]
     prediction = Predictor.load(run.path).predict(root / "images" / "v0.nii.gz")
     assert prediction.label_map.shape == SIZES[0]
+    assert run.config.preprocess["training_spacing"] is None
     assert prediction.notes == ("brought to a spacing of 2 x 2 x 2 mm",)
     with pytest.raises(ImageError, match="does not say how far apart its voxels are"):
         Predictor.load(run.path).predict(np.zeros(SIZES[0]))
+
+
+def test_volumes_of_another_spacing_are_not_predicted_silently(run: Run, folder: Path, tmp_path: Path) -> None:
+    assert run.config.preprocess["training_spacing"] == [2.0, 1.0, 1.0]
+    volume = read_volume(folder / "images" / "v0.nii.gz").voxels[..., 0]
+    for name, lengths in (("coarse", (3.0, 3.0, 3.0)), ("close", (1.04, 0.96, 2.0)), ("thick", (1.0, 1.0, 2.2))):
+        save_nifti(tmp_path / "in" / f"{name}.nii.gz", volume, np.diag([*lengths, 1.0]))
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, ["predict", str(run.path), str(tmp_path / "in"), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    rows = {row["file"]: row["notes"] for row in csv.DictReader((out / "volumes.csv").read_text().splitlines())}
+    assert rows == {
+        "close.nii.gz": "",
+        "coarse.nii.gz": "a spacing of 3 x 3 x 3 mm, and the model was trained at 2 x 1 x 1 mm: do not rely on this; "
+        "resample the volume, or train with --set spacing=2,1,1, which resamples every volume",
+        "thick.nii.gz": rows["coarse.nii.gz"].replace("3 x 3 x 3", "2.2 x 1 x 1"),
+    }
+    told = " ".join(result.output.split())
+    assert rows["coarse.nii.gz"] in told
+    assert rows["thick.nii.gz"] in told
 
 
 def test_stacks_from_end_to_end(tmp_path: Path) -> None:

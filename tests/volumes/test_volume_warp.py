@@ -188,7 +188,7 @@ def test_levels_of_each_volume():
     older = {
         key: value
         for key, value in Preprocess(**frame).to_json().items()
-        if key not in ("statistics", "clip", "spacing")
+        if key not in ("statistics", "clip", "spacing", "training_spacing")
     }
     assert Preprocess.from_json(older) == Preprocess(**frame)
     for wrong, message in (
@@ -196,6 +196,7 @@ def test_levels_of_each_volume():
         ({"clip": (99, 1), "statistics": "picture"}, "two rising percentages"),
         ({"statistics": "own"}, "data_set, picture"),
         ({"spacing": (1, 1, 0)}, "three positive lengths in mm"),
+        ({"training_spacing": (1, 1, 0)}, "training_spacing=.* three positive lengths in mm"),
     ):
         with pytest.raises(DataError, match=message):
             Preprocess(**frame, **wrong)

@@ -68,6 +68,8 @@ class Preprocess:
     """What a table says of each picture, which is given to the network behind the picture's channels."""
     spacing: tuple[float, float, float] | None = None
     """Volumes: millimetres between voxels, along depth, height and width, that all are brought to; None = as it is."""
+    training_spacing: tuple[float, float, float] | None = None
+    """Volumes that stay as they are: mm between the voxels of all training volumes; None = not known."""
 
     def __post_init__(self) -> None:
         _require(self.channels >= 1, "channels", self.channels, "at least 1")
@@ -89,9 +91,9 @@ class Preprocess:
         if self.clip is not None:
             right = self.statistics == "picture" and 0 <= self.clip[0] < self.clip[1] <= 100
             _require(right, "clip", self.clip, "two rising percentages, with statistics=picture")
-        if self.spacing is not None:
-            right = len(self.spacing) == 3 and all(0 < length < math.inf for length in self.spacing)
-            _require(right, "spacing", self.spacing, "three positive lengths in mm")
+        for name, lengths in (("spacing", self.spacing), ("training_spacing", self.training_spacing)):
+            right = lengths is None or (len(lengths) == 3 and all(0 < length < math.inf for length in lengths))
+            _require(right, name, lengths, "three positive lengths in mm")
 
     @property
     def input_channels(self) -> int:
@@ -287,6 +289,7 @@ class Preprocess:
                 statistics=content["statistics"],
                 clip=_numbers(content["clip"], 2),
                 spacing=_numbers(content["spacing"], 3),
+                training_spacing=_numbers(content["training_spacing"], 3),
                 metadata=None if content["metadata"] is None else Metadata.from_json(content["metadata"]),
             )
         except (TypeError, LookupError, ValueError) as error:
@@ -310,7 +313,7 @@ class Preprocess:
         return padded
 
 
-_SINCE_VOLUMES: dict[str, Any] = {"statistics": "data_set", "clip": None, "spacing": None, "metadata": None}
+_SINCE_VOLUMES = {"statistics": "data_set", "clip": None, "spacing": None, "training_spacing": None, "metadata": None}
 """Fields that records of older models lack."""
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -11,11 +11,14 @@ from torch import Tensor
 
 from pixelwise.data.metadata import Cells
 from pixelwise.data.volumes.resample import resize_volume, size_at
-from pixelwise.data.volumes.volume import Geometry, Volume, show_size, show_spacing
+from pixelwise.data.volumes.volume import Geometry, Spacing, Volume, show_size, show_spacing
 from pixelwise.errors import ImageError, PixelwiseError
 from pixelwise.predict.member import Answer, Member, Shot, as_they_are
 from pixelwise.predict.placement import place
 from pixelwise.predict.tiling import predict_tiled
+
+_LIKE_TRAINING: Final = 0.05
+"""By which share of the training spacing an axis may differ without a word: headers are rounded, scanners vary."""
 
 
 class VolumeMember(Member):
@@ -43,9 +46,9 @@ class VolumeMember(Member):
     def _prepared(self, volume: Volume, name: str) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         preprocess = self.model.preprocess
         voxels = preprocess.levelled(volume.voxels)
-        if preprocess.spacing is None:
-            return voxels, ()
         have = volume.geometry.spacing
+        if preprocess.spacing is None:
+            return voxels, unlike_training(have, preprocess.training_spacing)
         if have is None:
             raise ImageError(
                 f"{name} does not say how far apart its voxels are",
@@ -94,6 +97,25 @@ class VolumeMember(Member):
         values = self._forward_block(placement.surround(voxels), finish)
         window = (slice(first, first + side) for first, side in zip(placement.start, size, strict=True))
         return values[(slice(None), *window)]
+
+
+def unlike_training(have: Spacing | None, trained: Spacing | None) -> tuple[str, ...]:
+    """Say that a volume's voxels are of another size than those that the network learnt from; () where they are not.
+
+    Args:
+        have: mm between the volume's voxels; None where that is not known, which contradicts nothing.
+        trained: mm between those of the training volumes; None likewise.
+
+    """
+    if have is None or trained is None:
+        return ()
+    if all(abs(one - other) <= _LIKE_TRAINING * other for one, other in zip(have, trained, strict=True)):
+        return ()
+    wanted = ",".join(f"{length:g}" for length in trained)
+    return (
+        f"a spacing of {show_spacing(have)}, and the model was trained at {show_spacing(trained)}: do not rely on "
+        f"this; resample the volume, or train with --set spacing={wanted}, which resamples every volume",
+    )
 
 
 def admit_volume(image: NDArray[Any] | Volume, channels: int, name: str) -> Volume:

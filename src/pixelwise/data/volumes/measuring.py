@@ -36,13 +36,16 @@ def measure_volumes(
         channels: of the volumes.
         statistics: see :class:`~pixelwise.data.preprocess.Preprocess`.
         clip: likewise.
-        spacing: likewise.
+        spacing: likewise. Where there is none, that of the first training volume is kept as ``training_spacing``: all
+            training volumes have one.
 
     Raises:
         DataError: nothing but one value in all of them.
 
     """
     fields: dict[str, Any] = {"channels": channels, "statistics": statistics, "clip": clip, "spacing": spacing}
+    if spacing is None:
+        fields["training_spacing"] = reader.manifest.spacing(int(indices[0]))
     frame = Preprocess(**fields, low=0.0, high=1.0, mean=(0.0,) * channels, std=(1.0,) * channels)
     chosen = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), _MOST_VOLUMES)).round().astype(np.int64))
     moments = Moments(channels, "percentile")
