@@ -113,7 +113,7 @@ def test_the_same_bits_after_a_break(run: Run, folder: Path, tmp_path: Path) -> 
 
 
 def test_predictions_lie_where_their_volumes_lie(run: Run, folder: Path, tmp_path: Path) -> None:
-    turned = np.array([[0, 0, -2.0, 10], [1, 0, 0, 3], [0, -1, 0, 7], [0, 0, 0, 1.0]])
+    turned = np.array([[0, 0, -1.0, 10], [1, 0, 0, 3], [0, -2, 0, 7], [0, 0, 0, 1.0]])
     first = nib.load(folder / "images" / "v0.nii.gz")
     straight = Predictor.load(run.path).predict(folder / "images" / "v0.nii.gz")
     values = nib.orientations.apply_orientation(
@@ -226,7 +226,9 @@ def test_volumes_of_another_spacing_are_not_predicted_silently(run: Run, folder:
     out = tmp_path / "out"
     result = CliRunner().invoke(app, ["predict", str(run.path), str(tmp_path / "in"), "--out", str(out)])
     assert result.exit_code == 0, result.output
-    rows = {row["file"]: row["notes"] for row in csv.DictReader((out / "volumes.csv").read_text().splitlines())}
+    rows = {
+        Path(row["path"]).name: row["notes"] for row in csv.DictReader((out / "volumes.csv").read_text().splitlines())
+    }
     assert rows == {
         "close.nii.gz": "",
         "coarse.nii.gz": "a spacing of 3 x 3 x 3 mm, and the model was trained at 2 x 1 x 1 mm: do not rely on this; "
