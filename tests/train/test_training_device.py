@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pixelwise import catalogue
 from pixelwise.errors import DeviceError, TrainingError, UsageError
 from pixelwise.training import continuation
 from pixelwise.training import device as module
@@ -17,9 +18,14 @@ from pixelwise.training.device import (
     has_bfloat16,
     set_deterministic,
 )
-from pixelwise.training.failures import LossWatch, is_out_of_memory, out_of_memory_error
+from pixelwise.training.failures import LossWatch, _smaller_crop, is_out_of_memory, out_of_memory_error
 
 CPU = torch.device("cpu")
+
+
+def on_meta(name, channels):
+    with torch.device("meta"):
+        return catalogue.spec(name).build(channels, 2)
 
 
 def write_flags(tmp_path, monkeypatch, line):
@@ -134,10 +140,34 @@ def test_what_counts_as_out_of_memory():
 
 
 def test_a_single_picture_that_does_not_fit():
-    assert str(out_of_memory_error((1, 3, 4000, 3000), 1)) == (
-        "Out of memory with a batch of 1 pictures of 4000x3000 px. Train on smaller crops (--set crop=2000,1500) or a"
+    network = on_meta("resnet18", 3)
+    assert str(out_of_memory_error((1, 3, 4000, 3000), 1, network)) == (
+        "Out of memory with a batch of 1 picture of 4000x3000 px. Train on smaller crops (--set crop=2000,1500) or a"
         " narrower network."
     )
+    assert str(out_of_memory_error((4, 3), 2, network)).startswith("Out of memory with a batch of 4 pictures. Try --b")
+    assert str(out_of_memory_error((1, 3), 2, network)).endswith("a batch of 1 picture. Use a narrower network.")
+    fixed = on_meta("lenet5", 1)
+    assert str(out_of_memory_error((1, 1, 32, 32), 1, fixed)).endswith("of 32x32 px. Use a narrower network.")
+
+
+def test_a_single_patch_of_a_volume_that_does_not_fit():
+    network = on_meta("unet3d16", 1)
+    assert str(out_of_memory_error((1, 1, 512, 512, 512), 1, network)) == (
+        "Out of memory with a batch of 1 patch of 512x512x512 voxels. Train on smaller crops (--set"
+        " crop=256,256,256) or a narrower network."
+    )
+    assert "batch of 2 patches of 64x64x64 voxels" in str(out_of_memory_error((2, 1, 64, 64, 64), 1, network))
+    assert _smaller_crop((1, 2, 3), network) == (1, 1, 1)
+    assert _smaller_crop((1, 1, 1), network) is None
+
+
+def test_no_crop_is_proposed_that_the_network_cannot_take():
+    network = on_meta("unet", 1)  # valid convolutions: 572 and 16 more or less at a time, 188 at least
+    crop = _smaller_crop((572, 572), network)
+    assert crop == network.input_size_for(286, 286)
+    network.check_size(*crop)
+    assert _smaller_crop(network.input_size_for(1, 1), network) is None
 
 
 def test_a_resumed_run_keeps_its_precision_where_the_device_has_it(monkeypatch, caplog):

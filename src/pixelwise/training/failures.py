@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pixelwise.errors import TrainingError
+from pixelwise.errors import SpecError, TrainingError
+from pixelwise.specs import Network
 
 _FILES_SHOWN = 4
 _LOOK_EVERY_ON_GPU = 32
@@ -103,22 +104,40 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in _NO_MEMORY)
 
 
-def out_of_memory_error(shape: Sequence[int], accumulate: int) -> TrainingError:
+def out_of_memory_error(shape: Sequence[int], accumulate: int, network: Network) -> TrainingError:
     """Say what did not fit, and what would.
 
     Args:
-        shape: (N, C, H, W) of the batch.
+        shape: (N, C, H, W) or (N, C, D, H, W) of the batch; (N, C) where its size is not known yet.
         accumulate: the recipe's.
+        network: that was trained; no crop is proposed that it cannot take.
 
     """
-    count, _, height, width = shape
-    came = f"Out of memory with a batch of {count} pictures of {height}x{width} px"
+    count, size = shape[0], tuple(shape[2:])
+    noun, unit = ("patch", "voxels") if len(size) == 3 else ("picture", "px")
+    plural = "es" if noun == "patch" else "s"
+    of_size = f" of {'x'.join(map(str, size))} {unit}" if size else ""
+    came = f"Out of memory with a batch of {count} {noun}{'' if count == 1 else plural}{of_size}"
     fitting = count // 2
     if count == 1:
-        crops = f"{max(1, height // 2)},{max(1, width // 2)}"
-        return TrainingError(came, do=f"Train on smaller crops (--set crop={crops}) or a narrower network")
+        crop = _smaller_crop(size, network)
+        crops = f"Train on smaller crops (--set crop={','.join(map(str, crop))}) or" if crop else "Use"
+        return TrainingError(came, do=f"{crops} a narrower network")
     times = accumulate * math.ceil(count / fitting)
     return TrainingError(
         came,
         do=f"Try --batch {fitting} --set accumulate={times}, which keeps the gradient as it is, or smaller crops",
     )
+
+
+def _smaller_crop(size: tuple[int, ...], network: Network) -> tuple[int, ...] | None:
+    """Return half of each side or, where the network takes no such size, the next that it takes; None without any."""
+    half = tuple(max(1, side // 2) for side in size)
+    for crop in (half, network.input_size_for(*half)) if half else ():
+        try:
+            network.check_size(*crop)
+        except SpecError:
+            continue
+        if math.prod(crop) < math.prod(size):
+            return tuple(crop)
+    return None

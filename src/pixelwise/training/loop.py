@@ -52,7 +52,7 @@ def fit(job: Job, state: TrainState) -> None:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise out_of_memory_error(fitting.shape, job.recipe.accumulate) from error
+        raise out_of_memory_error(fitting.shape, job.recipe.accumulate, state.network) from error
     if state.counters.epoch < job.epochs:
         chosen_by = state.counters.best_by(job.task.metric)["metric"]
         fitting.note("stop", {"reason": f"no better {chosen_by} for {job.recipe.patience} epochs"})
@@ -68,7 +68,8 @@ class _Fit:
         self.forward = distributed.training_forward(state.network, job.device)
         self.draws = DropoutDraws(job.seed, job.device)
         self.watch = LossWatch(job.device, job.describe_batch, self._last_checkpoint)
-        self.shape: Sequence[int] = (self.recipe.batch_size, 0, 0, 0)
+        # Until there is a batch: memory may run out while the first one is put together.
+        self.shape: Sequence[int] = (self.recipe.batch_size, 0, *(self.recipe.crop or self.recipe.size or ()))
         self.plan = plan_epoch(
             len(job.train_set), self.recipe, rank=distributed.rank(), world_size=distributed.world_size()
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
 from pixelwise.data.volumes.dataset import sizes_at
-from pixelwise.data.volumes.volume import Spacing, show_spacing
+from pixelwise.data.volumes.volume import Spacing, show_size, show_spacing
 from pixelwise.errors import DataError, RecipeError, SpecError
 from pixelwise.specs import Network
 from pixelwise.training.recipe import AUTO, Recipe
@@ -31,7 +31,7 @@ def settle_volumes(recipe: Recipe, manifest: Manifest, network: Network) -> Reci
 
     Raises:
         DataError: volumes of several spacings, and none to bring them to; or one that does not know its spacing.
-        RecipeError: sizes of pictures.
+        RecipeError: sizes of pictures; patches that are mostly mirror images.
 
     """
     if recipe.size is not None or recipe.resize not in (AUTO, "none"):
@@ -47,7 +47,30 @@ def settle_volumes(recipe: Recipe, manifest: Manifest, network: Network) -> Reci
     if recipe.crop is None:
         sides = sizes_at(manifest, manifest.indices("train"), recipe.spacing)
         changes["crop"] = _patch(network, np.median(sides, axis=0))
+    else:
+        _refuse_patch_of_mirrors(recipe.crop, manifest, recipe.spacing, network)
     return dataclasses.replace(recipe, **changes)
+
+
+def _refuse_patch_of_mirrors(
+    patch: tuple[int, ...], manifest: Manifest, spacing: Spacing | None, network: Network
+) -> None:
+    """Refuse patches along each side of which every training volume would be repeated more than twice.
+
+    Raises:
+        RecipeError: names the largest sides of the volumes, and a patch that covers them.
+
+    """
+    largest = tuple(sizes_at(manifest, manifest.indices("train"), spacing).max(axis=0).tolist())
+    covering = _covering(network, largest)
+    if all(side > 2 * most for side, most in zip(patch, largest, strict=True)) and math.prod(patch) > math.prod(
+        covering
+    ):
+        raise RecipeError(
+            f"recipe: crop={','.join(map(str, patch))} for volumes of at most {show_size(largest)} voxels",
+            expected="patches about as large as the volumes, or smaller",
+            do=f"Use --set crop={','.join(map(str, covering))}, or leave crop out",
+        )
 
 
 def volume_batch(patch: tuple[int, ...]) -> int:
