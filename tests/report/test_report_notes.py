@@ -40,6 +40,7 @@ def test_a_sound_run_needs_no_notes():
         (record(scores=scored(split="val")), "Scored on the validation split because there is no test split"),
         (record(scores=scored(split="train")), "Scored on pictures that were trained on"),
         (record(scores=scored(n=99)), "Only 99 images: wide intervals"),
+        (record(scores=scored(n=3), task={"name": "volumes"}), "Only 3 volumes: wide intervals"),
         (record(scores=scored(n=1)), "Only 1 image: wide intervals"),
         (record(scores=scored(spread=0.06)), "Only 2,000 images: wide intervals"),
         (record(scores=scored(notes=["3 images are in the training data."])), "3 images are in the training data."),

@@ -39,6 +39,14 @@ def test_an_epoch_whose_validation_pictures_have_no_score_is_judged_by_its_loss(
     assert str(line) == "epoch 1/3  loss 0.5000  val loss 0.4000 (best)  no map  10 images/s  0 s left"
 
 
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.0, "0"), (0.0432, "0.043"), (0.426, "0.43"), (1.44, "1.4"), (9.4, "9.4"), (9.7, "10"), (1658.3, "1,658")],
+)
+def test_slow_runs_have_a_speed_too(rate, text):
+    assert str(EpochLine(1, 1, 0.5, None, "x", None, rate, 0.0, True, "patches")).split("  ")[2] == f"{text} patches/s"
+
+
 def test_quiet_means_nothing():
     shown = make_progress(is_quiet=True, stream=Terminal())
     assert isinstance(shown, Silent)

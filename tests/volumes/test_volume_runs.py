@@ -198,6 +198,8 @@ def test_the_report_shows_slices(run: Run) -> None:
     assert page.count("Slices") >= 2
     for caption in ("Truth", "Prediction", "Errors", "hausdorff", "voxels"):
         assert caption.lower() in page.lower()
+    assert "Patches per second" in page
+    assert "Score more volumes." in page
     assert "Not all could be drawn" not in page
 
 

@@ -14,7 +14,8 @@ def curves(record: Record) -> list[LineChart]:
     """Return the charts that the journal has numbers for; none when nothing was trained yet."""
     epochs = record.of("epoch")
     steps = record.of("step")
-    charts = [_losses(epochs, steps), *_validation(record, epochs), _rate(epochs, steps), _speed(epochs)]
+    charts = [_losses(epochs, steps), *_validation(record, epochs), _rate(epochs, steps)]
+    charts.append(_speed(epochs, "Patches" if record.form.dimensions == 3 else "Images"))
     return [chart for chart in charts if chart is not None]
 
 
@@ -84,11 +85,11 @@ def _rate(epochs: list[Event], steps: list[Event]) -> LineChart | None:
     )
 
 
-def _speed(epochs: list[Event]) -> LineChart | None:
+def _speed(epochs: list[Event], noun: str) -> LineChart | None:
     points = _points(epochs, "images_per_second")
     if len(points) < 2:
         return None  # one number is no curve
-    return line_chart("Images per second", [Series("training", "second", points)], x_label="epoch", whole_x=True)
+    return line_chart(f"{noun} per second", [Series("training", "second", points)], x_label="epoch", whole_x=True)
 
 
 def _x_label(epochs: list[Event]) -> str:

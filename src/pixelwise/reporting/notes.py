@@ -93,9 +93,9 @@ def _scores(record: Record) -> list[Note]:
     metric = main_score(record)
     width = number(metric.get("high")) - number(metric.get("low"))
     if isinstance(images, int) and (images < FEW_IMAGES or width > WIDE_INTERVAL):
-        text = f"Only {counted(images, 'image')}: wide intervals. Small differences between runs mean nothing here."
+        text = f"Only {counted(images, record.noun)}: wide intervals. Small differences between runs mean nothing here."
         rough = " From so few, the intervals themselves are rough." if images < FEW_IMAGES else ""
-        found.append(Note("warning", text + rough, "Score more pictures."))
+        found.append(Note("warning", text + rough, f"Score more {record.noun}s."))
     said = record.scores.get("notes")
     found += [Note("warning", clip(str(text), 400)) for text in said] if isinstance(said, list) else []
     return found + _class_notes(record.scores, record.task)
@@ -173,7 +173,7 @@ def lead(record: Record) -> str:
     splits = section(data, "splits")
     trained = splits.get("train")
     where = str(data.get("root", "")).rstrip("/").rsplit("/", maxsplit=1)[-1]
-    pictures = counted(trained, "image") if isinstance(trained, int) else "images"
+    pictures = counted(trained, record.noun) if isinstance(trained, int) else f"{record.noun}s"
     text = f"{name} trained on {pictures}" + (f" of {clip(where, 60)}" if where else "")
     done = epochs_done(record)
     text += f" for {counted(done, 'epoch')}." if done else "."
@@ -187,4 +187,4 @@ def lead(record: Record) -> str:
     if math.isfinite(low) and math.isfinite(high):
         text += f" (95\u00a0% interval {range_text(low, high, unit, observed)})"
     held = {"test": "test", "val": "validation"}.get(str(record.scores.get("split")), str(record.scores.get("split")))
-    return text + (f" on {counted(images, f'{held} image')}." if isinstance(images, int) else ".")
+    return text + (f" on {counted(images, f'{held} {record.noun}')}." if isinstance(images, int) else ".")

@@ -60,6 +60,11 @@ class Record:
         return form_of(self.task)
 
     @property
+    def noun(self) -> str:
+        """What the samples are called, one of them: image or volume."""
+        return "volume" if self.form.dimensions == 3 else "image"
+
+    @property
     def root(self) -> Path | None:
         """The folder that the run was trained on, when it is still there."""
         given = self.data.get("root")

@@ -118,7 +118,7 @@ def _scored_on(record: Record) -> str:
     split = {"test": "test split", "val": "validation split", "train": "training split", "all": "whole data set"}
     where = split.get(str(found.get("split")), str(found.get("split", "")))
     images = found.get("num_images")
-    text = f"On {counted(images, 'image')} of the {where}" if isinstance(images, int) else f"On the {where}"
+    text = f"On {counted(images, record.noun)} of the {where}" if isinstance(images, int) else f"On the {where}"
     return f"{text}. Ranges are 95 % intervals."
 
 

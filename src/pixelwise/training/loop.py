@@ -65,6 +65,7 @@ class _Fit:
     def __init__(self, job: Job, state: TrainState) -> None:
         self.job, self.state, self.recipe = job, state, job.recipe
         self.frozen = start_epoch(self.recipe, state.network, state.counters.epoch)
+        self.noun = "patches" if state.network.spec.dimensions == 3 else "images"
         self.forward = distributed.training_forward(state.network, job.device)
         self.draws = DropoutDraws(job.seed, job.device)
         self.watch = LossWatch(job.device, job.describe_batch, self._last_checkpoint)
@@ -96,8 +97,9 @@ class _Fit:
             if self.plan.ends_step(counters.batch - 1):
                 self.update(loss)
             job.progress.batch(
-                epoch=counters.epoch, done=counters.batch, total=self.plan.batches, images=len(batch.indices), loss=loss
-            )
+                epoch=counters.epoch, done=counters.batch, total=self.plan.batches, images=len(batch.indices),
+                loss=loss, noun=self.noun,
+            )  # fmt: skip
         self.watch.look()
 
     def backward(self, batch: Batch) -> Tensor:
@@ -155,7 +157,7 @@ class _Fit:
         self.tick()
         self.note("epoch", {
             "train_loss": train_loss, "val_loss": val_loss, "val": val, "lr": rate,
-            "images_per_second": round(speed, 1), "seconds": round(counters.seconds - before, 3),
+            "images_per_second": round(speed, 1 if speed >= 10 else 4), "seconds": round(counters.seconds - before, 3),
         })  # fmt: skip
         if is_best:
             self.watch.check_weights(state.network, step=counters.step, rate=rate)
@@ -165,7 +167,7 @@ class _Fit:
             self.note("best", counters.best_by(job.task.metric))
         left = (job.epochs - counters.epoch) * counters.seconds / counters.epoch
         job.progress.epoch(EpochLine(
-            counters.epoch, job.epochs, train_loss, val_loss, job.task.metric, value, speed, left, is_best
+            counters.epoch, job.epochs, train_loss, val_loss, job.task.metric, value, speed, left, is_best, self.noun
         ))  # fmt: skip
         if self.goes_on() and (thaw := thaw_at(self.recipe, state.network, counters.epoch)):
             self.note("thaw", asdict(thaw))

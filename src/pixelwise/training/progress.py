@@ -25,6 +25,8 @@ class EpochLine:
     images_per_second: float
     seconds_left: float
     is_best: bool
+    noun: str = "images"
+    """What the network is shown, for the speed."""
 
     def __str__(self) -> str:
         parts = [f"epoch {self.epoch}/{self.epochs}", f"loss {self.train_loss:.4f}"]
@@ -32,14 +34,14 @@ class EpochLine:
         if self.val_loss is not None:
             parts.append(f"val loss {self.val_loss:.4f}{best if self.value is None else ''}")
             parts.append(f"no {self.metric}" if self.value is None else f"{self.metric} {self.value:.4f}{best}")
-        parts += [f"{self.images_per_second:,.0f} images/s", f"{format_seconds(self.seconds_left)} left"]
+        parts += [format_rate(self.images_per_second, self.noun), f"{format_seconds(self.seconds_left)} left"]
         return "  ".join(parts)
 
 
 class Progress(Protocol):
     """Told of every batch and every epoch."""
 
-    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor) -> None:
+    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor, noun: str = "images") -> None:
         """Hear of a batch; ``loss`` may still be on its way on the device, so reading it costs a wait."""
 
     def epoch(self, line: EpochLine) -> None:
@@ -55,7 +57,7 @@ class Progress(Protocol):
 class Silent:
     """Tells nothing."""
 
-    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor) -> None:
+    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor, noun: str = "images") -> None:
         """Tell nothing."""
 
     def epoch(self, line: EpochLine) -> None:
@@ -97,15 +99,15 @@ class Bar:
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[metric]}  {task.fields[rate]:,.0f} images/s"),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[metric]}  {task.fields[rate]}"),
             TimeRemainingColumn(),
         )
         self._bar = RichProgress(*columns, console=console, auto_refresh=False, transient=True)
-        self._task = self._bar.add_task("", total=None, epoch=1, loss=float("nan"), metric="", rate=0.0)
+        self._task = self._bar.add_task("", total=None, epoch=1, loss=float("nan"), metric="", rate="")
         self._epoch, self._images, self._metric = -1, 0, ""
         self._began = self._drawn = time.monotonic()
 
-    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor) -> None:
+    def batch(self, *, epoch: int, done: int, total: int, images: int, loss: Tensor, noun: str = "images") -> None:
         """Move the bar, at most four times a second."""
         now = time.monotonic()
         if epoch != self._epoch:
@@ -119,8 +121,9 @@ class Bar:
         self._drawn = now
         rate = self._images / (now - self._began) if now > self._began else 0.0
         self._bar.update(
-            self._task, completed=done, epoch=epoch + 1, loss=loss.item(), metric=self._metric, rate=rate, refresh=True
-        )
+            self._task, completed=done, epoch=epoch + 1, loss=loss.item(), metric=self._metric,
+            rate=format_rate(rate, noun), refresh=True,
+        )  # fmt: skip
 
     def epoch(self, line: EpochLine) -> None:
         """Write the epoch's line above the bar."""
@@ -148,6 +151,11 @@ def make_progress(*, is_quiet: bool, stream: TextIO | None = None) -> Progress:
     if is_quiet:
         return Silent()
     return Bar(stream) if stream.isatty() else Lines(stream)
+
+
+def format_rate(rate: float, noun: str) -> str:
+    """Return a speed as ``1,658 images/s``; with two digits below 10: ``0.43 patches/s``."""
+    return f"{rate:.2g} {noun}/s" if rate < 9.5 else f"{rate:,.0f} {noun}/s"
 
 
 def format_seconds(seconds: float) -> str:
