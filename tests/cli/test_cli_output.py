@@ -20,7 +20,7 @@ def environment(request):
 
 
 @needs_full
-@pytest.mark.parametrize("arguments", [("check", "DATA"), ("nets",), ("nets", "--json"), ("--version",), ("--help",)])
+@pytest.mark.parametrize("arguments", [("check", "DATA"), ("nets", "--json"), ("--version",)])
 def test_a_full_device_is_one_line_and_exit_code_4(sides, environment, arguments):
     command = [*COMMAND, *(str(sides) if word == "DATA" else word for word in arguments)]
     with open("/dev/full", "w") as full:  # noqa: PTH123

@@ -64,8 +64,13 @@ LARGE = {
     "torchvision-wide_resnet50_2",
     "torchvision-alexnet",
     "monai-vnet",
+    "timm-inception_v4",
+    "timm-inception_resnet_v2",
+    "torchvision-densenet161",
+    "torchvision-fcn_resnet50",
 }
-"""A quarter to half a gigabyte of weights each; tests/networks/test_vgg.py proves VGG on thin ones too."""
+"""Drawing their weights takes seconds each. tests/networks/test_vgg.py proves VGG on thin ones too; of the other families
+smaller members, or networks of the same maps, are checked by default."""
 
 
 def state_of(reference: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

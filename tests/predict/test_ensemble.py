@@ -73,7 +73,7 @@ def test_protocols_and_ensembles_go_together_and_a_picture_is_read_once():
     image = picture(45, 33)
 
     class Counted:
-        name, reads = "counted", 0
+        name, reads, cells = "counted", 0, None
 
         def read(self):
             self.reads += 1

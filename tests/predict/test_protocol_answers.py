@@ -162,6 +162,8 @@ def test_a_network_that_cannot_be_slid_says_so():
 class Given:
     """A source that counts how often it is read."""
 
+    cells = None
+
     def __init__(self, image, name="given"):
         self.image, self.name, self.reads = image, name, 0
 

@@ -98,6 +98,7 @@ def test_tiles_of_every_network_are_exact_or_say_why_not(name: str) -> None:
     assert difference <= 1e-5
 
 
+@pytest.mark.slow
 def test_where_tiles_cannot_be_exact_they_blend_and_the_deviation_is_measured() -> None:
     torch.manual_seed(0)
     network = catalogue.spec("tv_deeplabv3_resnet50").replace(backbone="resnet20_cifar").build(1, 3).eval()

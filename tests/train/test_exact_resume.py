@@ -90,8 +90,8 @@ def kill_and_resume(tmp_path, data, kills, seed):
         assert_tidy(tmp_path / f"run{number}")
 
 
-def test_four_kills_end_in_the_same_bits(tmp_path, data):
-    kill_and_resume(tmp_path, data, 4, seed=1)
+def test_two_kills_end_in_the_same_bits(tmp_path, data):
+    kill_and_resume(tmp_path, data, 2, seed=1)
 
 
 @pytest.mark.slow
