@@ -8,6 +8,7 @@ import pytest
 import tifffile
 import torch
 
+from pixelwise import catalogue
 from pixelwise.data.images import read_image, read_stored
 from pixelwise.data.regions import open_source
 from pixelwise.data.regions.sink import BlockSink
@@ -19,8 +20,10 @@ from pixelwise.predict.member import Member
 from pixelwise.predict.postprocess import Pipeline
 from pixelwise.predict.predictor import Predictor
 from pixelwise.predict.protocols import CENTRE
-from pixelwise.predict.tiling import TilePlan, planner, predict_tiled
+from pixelwise.predict.tiling import TilePlan, planner, predict_tiled, sample_deviation
 from pixelwise.predict.tiling.cuts import Line
+from pixelwise.runs.model import Model
+from pixelwise.tasks import make_task
 from small_models import classifier, preprocess, segmenter
 
 SIZE = (150, 205)
@@ -372,6 +375,23 @@ def test_a_network_that_breaks_down_is_not_believed(picture, tmp_path):
     broken = Member(model, "cpu", 1, CENTRE)
     with pytest.raises(ImageError, match=r"the network's answer holds NaN or infinity"):
         predict(broken, picture, tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_what_blended_tiles_differ_by_is_measured_and_told(picture, tmp_path):
+    torch.manual_seed(0)
+    spec = catalogue.spec("tv_deeplabv3_resnet50").replace(backbone="resnet20_cifar")
+    task = make_task("segmentation", ("a", "b", "c"))
+    pooled = Member(Model(spec.build(1, 3).eval(), spec, task, preprocess(1)), "cpu", 1, CENTRE)
+    summary = predict(pooled, picture, tmp_path / "out", LargeOptions(tile=160))
+    assert not summary.plan.is_exact
+    found = sample_deviation(pooled.model.network, pooled.forward_tile, PICTURE[..., None], summary.plan)
+    assert found is not None
+    assert found.largest > 0
+    assert summary.notes[-1] == f"tiles are blended: {found.summary()}"
+    written = json.loads(summary.places.summary.read_text())
+    assert written["tiles"]["equals_whole_picture"] is False
+    assert written["notes"] == list(summary.notes)
 
 
 def test_blended_tiles_are_summed_region_by_region():

@@ -125,6 +125,7 @@ def predict_large(
         )
         work = Work(member, source, plan, places, journal, pipeline=pipeline)
         stack.callback(work.abandon)
+        notes = (*notes, *work.deviation())
         done = work.run(progress, should_stop)
         if done == len(plan):
             work.finish(path)

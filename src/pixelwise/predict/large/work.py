@@ -24,7 +24,7 @@ from pixelwise.predict.large.places import Places
 from pixelwise.predict.member import Member
 from pixelwise.predict.palette import mask_palette
 from pixelwise.predict.postprocess import Pipeline
-from pixelwise.predict.tiling import Tile, TilePlan
+from pixelwise.predict.tiling import Tile, TilePlan, deviation_in, middle_region
 from pixelwise.storage.atomic import make_folder
 
 Progress = Callable[[int, int], None]
@@ -90,6 +90,16 @@ class Work:
     def areas_px(self) -> dict[str, int]:
         """Pixels of each class in the blocks that are on the disk."""
         return dict(zip(self._classes, self._areas.tolist(), strict=True))
+
+    def deviation(self) -> tuple[str, ...]:
+        """Say by how much tiles that blend differ from the whole, measured in the middle; () where they are exact."""
+        if self._plan.is_exact:
+            return ()
+        model = self._member.model
+        block = self._source.read(middle_region(self._plan))
+        middle = to_channels(block, model.preprocess.channels, self._source.name)
+        found = deviation_in(model.network, self._member.forward_tile, middle)
+        return () if found is None else (f"tiles are blended: {found.summary()}",)
 
     def run(self, progress: Progress | None, should_stop: Callable[[], bool] | None) -> int:
         """Predict the tiles that are not done; return how many are done."""

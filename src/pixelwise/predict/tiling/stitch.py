@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.regions.base import slices
+from pixelwise.data.regions.base import Region, slices
 from pixelwise.errors import UsageError
 from pixelwise.predict.placement import place
 from pixelwise.predict.tiling.plan import TilePlan
@@ -84,9 +84,18 @@ def sample_deviation(network: Network, forward: Forward, image: NDArray[Any], pl
         None where a tile is too small to be cut into tiles.
 
     """
-    shape = tuple(min(side, length) for side, length in zip(plan.size, plan.shape, strict=True))
-    starts = [(side - length) // 2 for side, length in zip(plan.size, shape, strict=True)]
-    middle = image[tuple(slice(start, start + length) for start, length in zip(starts, shape, strict=True))]
+    return deviation_in(network, forward, image[slices(middle_region(plan))])
+
+
+def middle_region(plan: TilePlan) -> Region:
+    """Return the middle of a picture, as large as a tile."""
+    sides = [(side, min(side, length)) for side, length in zip(plan.size, plan.shape, strict=True)]
+    return tuple(((side - length) // 2, (side - length) // 2 + length) for side, length in sides)
+
+
+def deviation_in(network: Network, forward: Forward, middle: NDArray[Any]) -> Deviation | None:
+    """Do as :func:`sample_deviation`, given nothing but the middle (*size, C) of the picture."""
+    shape = middle.shape[:-1]
     try:
         inner = plan_tiles(network, shape, tile=2 * max(shape) // 3)
     except UsageError:
