@@ -69,8 +69,8 @@ LARGE = {
     "torchvision-densenet161",
     "torchvision-fcn_resnet50",
 }
-"""Drawing their weights takes seconds each. tests/networks/test_vgg.py proves VGG on thin ones too; of the other families
-smaller members, or networks of the same maps, are checked by default."""
+"""Drawing their weights takes seconds each. tests/networks/test_vgg.py proves VGG on thin ones too; of the other
+families smaller members, or networks of the same maps, are checked by default."""
 
 
 def state_of(reference: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
