@@ -34,7 +34,11 @@ def test_the_unet_of_the_paper_sees_188_to_204_pixels() -> None:
 
 @pytest.mark.parametrize(
     ("name", "stage", "pixels", "stride"),
-    [("vgg16", "pool5", 212, 32), ("alexnet", "pool5", 195, 32), ("resnet50", "conv5_x", 427, 32)],
+    [
+        ("vgg16", "pool5", 212, 32),
+        ("alexnet", "pool5", 195, 32),
+        pytest.param("resnet50", "conv5_x", 427, 32, marks=pytest.mark.slow),
+    ],
 )
 def test_known_receptive_fields(name: str, stage: str, pixels: int, stride: int) -> None:
     field = stage_fields(_network(name))[stage]

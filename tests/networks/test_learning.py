@@ -45,8 +45,13 @@ def test_initial_loss_is_near_that_of_guessing(key: str) -> None:
             assert log(classes) - 0.7 < loss < log(classes) + 1
 
 
+LONG = ("googlenet_paper", "inception_v3_aux")
+"""Another member of the family is tried by default."""
 FIRST_OF_FAMILY = {member.spec.family: key for key, member in reversed(MEMBERS.items())}.values()
-IN_FLOAT32 = [pytest.param(key, torch.float32, id=f"{key}-float32") for key in MEMBERS]
+IN_FLOAT32 = [
+    pytest.param(key, torch.float32, id=f"{key}-float32", marks=pytest.mark.slow if key in LONG else ())
+    for key in MEMBERS
+]
 IN_BFLOAT16 = [
     pytest.param(key, torch.bfloat16, id=f"{key}-bf16", marks=() if key in FIRST_OF_FAMILY else pytest.mark.slow)
     for key in MEMBERS

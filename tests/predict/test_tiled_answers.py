@@ -48,7 +48,7 @@ def compare(network: Network, size: tuple[int, ...], tile: int) -> tuple[float, 
     ("name", "columns", "size", "tile"),
     [
         ("unet", {"widths": NARROW}, (131, 207), 252),
-        ("unet16", {"widths": NARROW}, (301, 257), 288),
+        pytest.param("unet16", {"widths": NARROW}, (301, 257), 288, marks=pytest.mark.slow),
         ("unet3d", {"widths": (2, 2, 4, 4)}, (13, 21, 30), 116),
     ],
 )

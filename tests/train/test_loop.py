@@ -52,7 +52,10 @@ def test_a_classifier_overfits_a_batch(tmp_path, loss):
     assert last < 0.05
 
 
-@pytest.mark.parametrize(("loss", "binary"), [("bce", "sigmoid"), ("ce", "softmax"), ("ce+dice", "softmax")])
+@pytest.mark.parametrize(
+    ("loss", "binary"),
+    [("bce", "sigmoid"), pytest.param("ce", "softmax", marks=pytest.mark.slow), ("ce+dice", "softmax")],
+)
 def test_a_segmenter_overfits_a_batch(tmp_path, loss, binary):
     task = make_task("segmentation", ("ground", "square"), loss=loss, binary=binary)
     recipe = tiny_recipe(epochs=60, batch_size=4, optimiser="adamw", learning_rate=1e-2, loss=loss)
