@@ -6,7 +6,6 @@ once, on the training pictures, and stored with the model.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelwise.data.layouts.cells import as_number
 from pixelwise.data.layouts.file_finder import FileFinder
 from pixelwise.data.layouts.table import Table, tables
 from pixelwise.data.layouts.tree import Tree, walk
@@ -235,15 +235,6 @@ def with_numbers(batch: "Tensor", numbers: "Tensor | None") -> "Tensor":
         return batch
     planes = numbers.to(batch)[(..., *[None] * (batch.ndim - 2))].expand(-1, -1, *batch.shape[2:])
     return torch.cat([batch, planes], dim=1)
-
-
-def as_number(cell: str | float) -> float | None:
-    """Return a cell as a finite number; None where it is none."""
-    try:
-        number = float(cell)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _rows(table: Table, names: Sequence[str], finder: FileFinder) -> list[tuple[str, list[str]]]:

@@ -6,7 +6,6 @@ says from its thresholds on, against the true boxes at an IoU of 0.5.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,14 +60,6 @@ def score_objects(work: Work) -> Findings:
         return Measured(overall | pooled, classes, true)
 
     tally = tally_order(measure, work.classes, images=len(truth), seed=work.seed, should_stop=work.should_stop)
-    classes = tuple(
-        replace(
-            one,
-            values={**one.values, "threshold": round(float(threshold), 6)},
-            intervals={**one.intervals, "threshold": None},
-        )
-        for one, threshold in zip(tally.classes, thresholds, strict=True)
-    )
     counts = zip(objects.sum(1).tolist(), said.sum(1).tolist(), right.sum(1).tolist(), strict=True)
     samples = tuple(
         work.sample(
@@ -79,7 +70,7 @@ def score_objects(work: Work) -> Findings:
         )
         for index, (true, shown_all, found) in zip(work.indices, counts, strict=True)
     )
-    return Findings(replace(tally, classes=classes), np.zeros((0, 0), np.int64), samples)
+    return Findings(tally.with_thresholds(thresholds), np.zeros((0, 0), np.int64), samples)
 
 
 def true_boxes(work: Work, index: int) -> BoxSet:

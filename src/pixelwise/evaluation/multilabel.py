@@ -5,8 +5,6 @@ shown from the model's thresholds on. Sources and rules: :mod:`pixelwise.metrics
 :mod:`pixelwise.metrics.per_class`. "Exact match" is the share of pictures whose whole set is right.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from pixelwise.evaluation.tally import Array, Measured, tally_order
@@ -55,15 +53,7 @@ def score_sets(work: Work) -> Findings:
         return Measured({"map": mean_defined(ranked), **means, "exact_match": matched}, classes, counts.truth)
 
     tally = tally_order(measure, work.classes, images=len(truth), seed=work.seed, should_stop=work.should_stop)
-    classes = tuple(
-        replace(
-            one,
-            values={**one.values, "threshold": round(float(threshold), 6)},
-            intervals={**one.intervals, "threshold": None},
-        )
-        for one, threshold in zip(tally.classes, thresholds, strict=True)
-    )
-    return Findings(replace(tally, classes=classes), np.zeros((0, 0), np.int64), tuple(samples))
+    return Findings(tally.with_thresholds(thresholds), np.zeros((0, 0), np.int64), tuple(samples))
 
 
 def _names(work: Work, shown: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> list[str]:

@@ -10,7 +10,7 @@ would lie beside the value instead of around it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,18 @@ class Tally:
     def with_score(self, score: Score) -> "Tally":
         """Return the same with one more overall score."""
         return Tally((*self.scores, score), self.classes)
+
+    def with_thresholds(self, thresholds: NDArray[Any]) -> "Tally":
+        """Return the same with the threshold of each class, from which it counts as shown, beside its scores."""
+        classes = tuple(
+            replace(
+                one,
+                values={**one.values, "threshold": round(float(threshold), 6)},
+                intervals={**one.intervals, "threshold": None},
+            )
+            for one, threshold in zip(self.classes, thresholds, strict=True)
+        )
+        return replace(self, classes=classes)
 
 
 @dataclass(slots=True)

@@ -1,18 +1,15 @@
 """Pictures with objects: the picture, the true objects with those that were missed, the found with those invented."""
 
-import math
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.errors import PixelwiseError
 from pixelwise.predict.overlay import display_rgb
 from pixelwise.reporting.pictures import INVENTED, MISSED, Thumbnail, fit, thumbnail
-from pixelwise.reporting.record import Record, number
-from pixelwise.reporting.shots import MaskShot, Picture, RunModel, Sample, css, file_of, locate
-from pixelwise.reporting.wording import clip, label, score_text
+from pixelwise.reporting.record import Record
+from pixelwise.reporting.shots import MaskShot, Picture, RunModel, Sample, css, locate, panel_shot
 
 FOUND = (86, 180, 233)
 _IOU = 0.5
@@ -20,21 +17,7 @@ _IOU = 0.5
 
 def instance_shot(_record: Record, sample: Sample, picture: Picture, model: RunModel) -> MaskShot:
     """Draw the outlines of the true and of the predicted objects."""
-    panels: list[tuple[str, Thumbnail]] = []
-    fault = ""
-    try:
-        _add_panels(panels, picture, model)
-    except PixelwiseError as error:
-        fault = f"Not all could be drawn: {clip(str(error), 300)}"
-    score = number(sample.get("score"))
-    return MaskShot(
-        file=file_of(sample),
-        label=label("ap50"),
-        score=None if math.isnan(score) else score,
-        score_text=score_text(score, ""),
-        panels=tuple(panels),
-        fault=fault,
-    )
+    return panel_shot(sample, "ap50", lambda panels: _add_panels(panels, picture, model))
 
 
 def instance_legend(_record: Record) -> tuple[tuple[str, str], ...]:

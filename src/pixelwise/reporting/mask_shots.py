@@ -1,36 +1,29 @@
 """Segmented pictures: the picture, its true classes, the predicted ones, and where these differ."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.errors import PixelwiseError
 from pixelwise.predict.overlay import display_rgb
 from pixelwise.predict.palette import background_class, class_colours
 from pixelwise.reporting.pictures import INVENTED, MISSED, Thumbnail, error_map, fit, overlay, thumbnail
-from pixelwise.reporting.record import Record, number
-from pixelwise.reporting.shots import MaskShot, Picture, RunModel, Sample, classes_of, css, file_of, locate
-from pixelwise.reporting.wording import clip, label, score_text
+from pixelwise.reporting.record import Record
+from pixelwise.reporting.shots import (
+    MaskShot,
+    Picture,
+    RunModel,
+    Sample,
+    classes_of,
+    css,
+    locate,
+    metric_of,
+    panel_shot,
+)
+from pixelwise.reporting.wording import clip
 
 
 def mask_shot(record: Record, sample: Sample, picture: Picture, model: RunModel) -> MaskShot:
     """Draw the picture, the truth, the prediction and the errors."""
-    panels: list[tuple[str, Thumbnail]] = []
-    fault = ""
-    try:
-        _add_panels(panels, record, picture, model)
-    except PixelwiseError as error:
-        fault = f"Not all could be drawn: {clip(str(error), 300)}"
-    score = number(sample.get("score"))
-    return MaskShot(
-        file=file_of(sample),
-        label=label(str((record.scores or {}).get("metric", "score"))),
-        score=None if math.isnan(score) else score,
-        score_text=score_text(score, ""),
-        panels=tuple(panels),
-        fault=fault,
-    )
+    return panel_shot(sample, metric_of(record), lambda panels: _add_panels(panels, record, picture, model))
 
 
 def _add_panels(panels: list[tuple[str, Thumbnail]], record: Record, picture: Picture, model: RunModel) -> None:

@@ -16,7 +16,7 @@ from pixelwise.errors import PixelwiseError
 from pixelwise.predict.overlay import display_rgb
 from pixelwise.reporting.pictures import Thumbnail, thumbnail
 from pixelwise.reporting.record import Record, number
-from pixelwise.reporting.wording import clip
+from pixelwise.reporting.wording import clip, label, score_text
 
 if TYPE_CHECKING:
     from pixelwise.predict.prediction import Prediction
@@ -129,6 +129,37 @@ def key_of(sample: dict[str, Any]) -> tuple[str, int]:
     """Return what tells a sample from all others: path and frame."""
     frame = sample.get("frame")
     return str(sample.get("path")), frame if isinstance(frame, int) else -1
+
+
+def panel_shot(sample: Sample, metric: str, add_panels: Callable[[list[tuple[str, Thumbnail]]], None]) -> MaskShot:
+    """Draw a picture as several panels; of an error those that were drawn before it stay.
+
+    Args:
+        sample: what scores.json says of it.
+        metric: the name of its score.
+        add_panels: appends (caption, picture), one after the other.
+
+    """
+    panels: list[tuple[str, Thumbnail]] = []
+    fault = ""
+    try:
+        add_panels(panels)
+    except PixelwiseError as error:
+        fault = f"Not all could be drawn: {clip(str(error), 300)}"
+    score = number(sample.get("score"))
+    return MaskShot(
+        file=file_of(sample),
+        label=label(metric),
+        score=None if math.isnan(score) else score,
+        score_text=score_text(score, ""),
+        panels=tuple(panels),
+        fault=fault,
+    )
+
+
+def metric_of(record: Record) -> str:
+    """Return the name of the score that picks a run's best weights."""
+    return str((record.scores or {}).get("metric", "score"))
 
 
 def file_of(sample: dict[str, Any]) -> str:

@@ -1,36 +1,19 @@
 """Segmented volumes: a slice along each axis, one below the other, with the truth, the prediction and the errors."""
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.errors import PixelwiseError
 from pixelwise.predict.overlay import display_rgb
 from pixelwise.reporting.pictures import Thumbnail, error_map, fit, overlay, thumbnail
-from pixelwise.reporting.record import Record, number
-from pixelwise.reporting.shots import MaskShot, Picture, RunModel, Sample, classes_of, file_of, locate
-from pixelwise.reporting.wording import clip, label, score_text
+from pixelwise.reporting.record import Record
+from pixelwise.reporting.shots import MaskShot, Picture, RunModel, Sample, classes_of, locate, metric_of, panel_shot
 
 
 def volume_shot(record: Record, sample: Sample, picture: Picture, model: RunModel) -> MaskShot:
     """Draw slices through what the truth shows most of, with the truth, the prediction and the errors."""
-    panels: list[tuple[str, Thumbnail]] = []
-    fault = ""
-    try:
-        _add_panels(panels, record, picture, model)
-    except PixelwiseError as error:
-        fault = f"Not all could be drawn: {clip(str(error), 300)}"
-    score = number(sample.get("score"))
-    return MaskShot(
-        file=file_of(sample),
-        label=label(str((record.scores or {}).get("metric", "score"))),
-        score=None if math.isnan(score) else score,
-        score_text=score_text(score, ""),
-        panels=tuple(panels),
-        fault=fault,
-    )
+    return panel_shot(sample, metric_of(record), lambda panels: _add_panels(panels, record, picture, model))
 
 
 def _add_panels(panels: list[tuple[str, Thumbnail]], record: Record, picture: Picture, model: RunModel) -> None:

@@ -71,10 +71,10 @@ def _box(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
         return target
     edges = []
     for column in BOX_COLUMNS:
-        edge = _number(cells[column])
+        edge = as_number(cells[column])
         if edge is None:
             point = cells[column].replace(",", ".")
-            remedy = "" if _number(point) is None else f": write {point}"
+            remedy = "" if as_number(point) is None else f": write {point}"
             came = f"the box of {_picture(cells, finder)} has '{show_path(cells[column])}' for {column}, not a number"
             return came + remedy
         edges.append(edge)
@@ -109,7 +109,8 @@ def _text(cells: Mapping[str, str], finder: FileFinder) -> Target | str:
     return Target(names=tuple(text))
 
 
-def _number(cell: str) -> float | None:
+def as_number(cell: str | float) -> float | None:
+    """Return a cell as a finite number; None where it is none."""
     try:
         number = float(cell)
     except ValueError:
