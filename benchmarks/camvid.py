@@ -16,10 +16,9 @@ training pixels have.
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -27,20 +26,19 @@ import torch
 from numpy.typing import NDArray
 
 import pixelwise as pw
+from minutes import train_for
 from pixelwise.data.masks import IGNORE
 from pixelwise.metrics import ClassCounts, confusion_matrix
 from pixelwise.predict.prediction import MaskPrediction
 from pixelwise.predict.predictor import Predictor
+from pixelwise.runs.folder import Run
 
 SIZE: Final = (240, 180)
 """Width and height."""
 LEFT_OUT: Final = "unlabelled"
 WEIGHTS: Final = Path("weights", "enet_camvid", "davidtvs_ENet_default_2018-03-04.pth")
-SETTINGS: Final[dict[str, dict[str, str]]] = {
-    "unet16": {"learning_rate": "0.004", "batch_size": "4", "augment": "scenes", "crop": "176,240"},
-    "enet": {"learning_rate": "0.004", "batch_size": "4", "augment": "scenes", "crop": "176,240"},
-}
-"""What is set in the recipe "quick"."""
+SETTINGS: Final = {"learning_rate": "0.004", "batch_size": "4", "augment": "scenes", "crop": "176,240"}
+"""What is set in the recipe "quick", for every network alike."""
 
 Picture = NDArray[np.uint8]
 
@@ -83,21 +81,16 @@ def masks(data: Path, split: str) -> list[Picture]:
 
 
 def train(data: Path, network: str, out: Path, minutes: float, seed: int) -> Predictor:
-    """Measure the speed of an epoch, then train for the time given; return the epoch that validation liked best."""
+    """Train for the time given; return the epoch that validation liked best."""
 
-    def run(name: str, epochs: int) -> Any:
+    def run(name: str, epochs: int) -> Run:
         return pw.train(
-            data, network, settings=SETTINGS[network] | {"epochs": str(epochs)}, class_weights="enet", seed=seed,
+            data, network, recipe="quick", settings=SETTINGS | {"epochs": str(epochs)}, class_weights="enet", seed=seed,
             quiet=True, should_check=False, out=out / f"{network}-{name}",
         )  # fmt: skip
 
-    seconds = min(event["seconds"] for event in run("trial", 2).journal if event["event"] == "epoch")
-    epochs = max(2, int(60 * minutes / seconds))
-    start = time.perf_counter()
-    finished = run("run", epochs)
-    taken = (time.perf_counter() - start) / 60
-    print(f"{network}: {epochs} epochs of {seconds:.1f} s, {taken:.1f} minutes with validation and test", flush=True)
-    return pw.load(finished.path)
+    print(network, end=": ", flush=True)
+    return pw.load(train_for(minutes, run).path)
 
 
 def score(truths: list[Picture], answers: list[Picture], classes: int) -> NDArray[np.float64]:
@@ -133,7 +126,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=15.0)
-    parser.add_argument("--networks", default=",".join(SETTINGS))
+    parser.add_argument("--networks", default="unet16,enet")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     source, weights = given.data / "camvid_small", given.data / WEIGHTS

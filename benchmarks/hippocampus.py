@@ -15,14 +15,15 @@ import argparse
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 import pixelwise as pw
+from minutes import train_for
 from pixelwise.data.volumes.reading import read_volume
+from pixelwise.runs.folder import Run
 
 CLASSES: Final = ("background", "anterior", "posterior")
 SETTINGS: Final = {"learning_rate": "0.002", "batch_size": "2"}
@@ -42,21 +43,15 @@ def lay_out(source: Path, out: Path) -> Path:
 
 
 def train(data: Path, network: str, out: Path, minutes: float, seed: int) -> Path:
-    """Measure the speed of an epoch, then train for the time given; return the run."""
+    """Train for the time given; return the run."""
 
-    def run(name: str, epochs: int) -> Any:
+    def run(name: str, epochs: int) -> Run:
         return pw.train(
             data, network, task="volumes", settings=SETTINGS | {"epochs": str(epochs)}, seed=seed, quiet=True,
             should_check=False, out=out / name,
         )  # fmt: skip
 
-    seconds = min(event["seconds"] for event in run("trial", 2).journal if event["event"] == "epoch")
-    epochs = max(2, int(60 * minutes / seconds))
-    start = time.perf_counter()
-    finished = run("run", epochs)
-    taken = (time.perf_counter() - start) / 60
-    print(f"{network}: {epochs} epochs of {seconds:.1f} s, {taken:.1f} minutes with validation and test", flush=True)
-    return Path(finished.path)
+    return train_for(minutes, run).path
 
 
 def majority(data: Path) -> list[float]:
@@ -87,7 +82,7 @@ def main() -> int:
     for one, floor in zip(scores.classes, baseline, strict=True):
         low, high = one.intervals["dice"] or (float("nan"), float("nan"))
         print(f"{one.name:12}{floor:16.3f}{one.values['dice']:12.3f}   {low:.3f} to {high:.3f}")
-    for name in ("mean_dice", "mean_hausdorff_95", "mean_average_surface_distance"):
+    for name in ("foreground_dice", "mean_hausdorff_95", "mean_average_surface_distance"):
         score = scores[name]
         print(f"{name}: {score.value:.3f} {score.unit}, {score.low:.3f} to {score.high:.3f}")
     return 0

@@ -22,7 +22,6 @@ import argparse
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pixelwise as pw
+from minutes import train_for
 from pixelwise.metrics import (
     best_over_thresholds,
     pixel_error,
@@ -42,6 +42,7 @@ from pixelwise.metrics import (
     v_rand,
     warping_error,
 )
+from pixelwise.runs.folder import Run
 from pixelwise.specs import Spec
 from pixelwise.training.source import DataOptions
 
@@ -93,20 +94,17 @@ def network(way: str, width: int) -> Spec:
 
 
 def train(data: Path, out: Path, given: argparse.Namespace) -> Path:
-    """Measure the speed of an epoch, then train for the time given; return the run's folder."""
+    """Train for the time given; return the run's folder."""
     recipe, settings = WAYS[given.way]
     spec, options = network(given.way, given.width), DataOptions(fractions=(1.0, 0.0, 0.0))
-    trial = pw.train(
-        data, spec, recipe=recipe, settings=settings | {"epochs": "2"}, options=options, quiet=True, out=out / "trial"
-    )
-    per_epoch = min(event["seconds"] for event in trial.journal if event["event"] == "epoch")
-    epochs = max(2, int(60 * given.minutes / per_epoch))
-    print(f"{per_epoch:.2f} s an epoch: {epochs} epochs in {given.minutes:g} minutes", flush=True)
-    run = pw.train(
-        data, spec, recipe=recipe, settings=settings | {"epochs": str(epochs)}, options=options, seed=given.seed,
-        quiet=True, out=out / "run",
-    )  # fmt: skip
-    return run.path
+
+    def run(name: str, epochs: int) -> Run:
+        return pw.train(
+            data, spec, recipe=recipe, settings=settings | {"epochs": str(epochs)}, options=options, seed=given.seed,
+            quiet=True, out=out / name,
+        )  # fmt: skip
+
+    return train_for(given.minutes, run).path
 
 
 def turned(image: NDArray[Any]) -> Iterator[tuple[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]]]]:
@@ -159,13 +157,11 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory() as folder:
         data = lay_out(source, Path(folder) / "em")
-        start = time.perf_counter()
         run = train(data, Path(folder), given)
-        minutes = (time.perf_counter() - start) / 60
         names = [f"{number:02d}.png" for number in HELD_OUT]
         truths = [read_grey(data / "masks" / "test" / name) > 0 for name in names]
         single, mean = predict(run, [data / "images" / "test" / name for name in names])
-    print(f"{given.way}, width {given.width}, {minutes:.1f} minutes with the trial, {len(truths)} held-out slices")
+    print(f"{given.way}, width {given.width}, {len(truths)} held-out slices")
     report(truths, {"one view": single, "eight views": mean})
     return 0
 
