@@ -73,6 +73,18 @@ def test_known_scores_of_a_small_example():
     assert scores == pytest.approx({"mean_iou": 0.5, "mean_dice": 2 / 3, "pixel_accuracy": 2 / 3})
 
 
+def test_means_of_volumes_leave_the_background_out():
+    meter = make_task("volumes", names(3)).meter()
+    logits = torch.eye(3)[[0, 0, 0, 1]].T.reshape(1, 3, 1, 2, 2)
+    meter.update(logits, torch.tensor([[[[0, 0], [1, 1]]]], dtype=torch.uint8))
+    # class 1: 1 of 2 found, Dice 2/3; class 2 is neither there nor predicted; class 0 (Dice 4/5) counts in no mean
+    expected = {"foreground_dice": 2 / 3, "foreground_iou": 0.5, "voxel_accuracy": 0.75}
+    assert meter.scores() == pytest.approx(expected)
+    empty = make_task("volumes", names(2)).meter()
+    empty.update(-torch.ones(1, 1, 1, 2, 2), torch.zeros(1, 1, 2, 2, dtype=torch.uint8))
+    assert empty.scores() == {"voxel_accuracy": 1.0}
+
+
 def test_top5_counts_the_first_five_places_and_only_where_there_are_more_classes():
     task = make_task("classification", names(7))
     meter = task.meter()

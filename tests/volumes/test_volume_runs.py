@@ -75,7 +75,10 @@ def test_scores_are_those_of_what_is_predicted(run: Run, folder: Path) -> None:
     dice = 2 * pooled[0] / (pooled[1] + pooled[2])
     assert [one["dice"] for one in scores["classes"]] == pytest.approx(dice)
     by_name = {one["name"]: one for one in scores["scores"]}
-    assert by_name["mean_dice"]["value"] == pytest.approx(dice.mean())
+    assert by_name["foreground_dice"]["value"] == pytest.approx(dice[1:].mean())
+    assert scores["metric"] == "foreground_dice"
+    accuracy = pooled[0].sum() / pooled[1].sum()
+    assert by_name["voxel_accuracy"]["value"] == pytest.approx(accuracy)
     assert by_name["mean_hausdorff_95"]["unit"] == "mm"
     for label in (1, 2):
         mean = np.mean([value for one, value in apart if one == label])

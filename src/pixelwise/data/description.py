@@ -16,7 +16,7 @@ _CLASSES_SHOWN: Final = 12
 def description(manifest: "Manifest") -> str:
     """Say in a few lines what was found and how it is read."""
     classes = "1 class" if len(manifest.classes) == 1 else f"{len(manifest.classes)} classes"
-    noun = "volume" if manifest.form.dimensions == 3 else "image"
+    noun = manifest.form.sample
     images = f"{counted(len(manifest), noun)} {manifest.form.aim} {classes}"
     lines = [f"{manifest.layout}: {images}, {_extent(manifest)}."]
     counts = np.bincount(manifest.columns["split"], minlength=len(SPLITS))

@@ -46,6 +46,16 @@ class TargetForm:
     also_from: tuple[TaskName, ...] = ()
     dimensions: Literal[2, 3] = 2
 
+    @property
+    def sample(self) -> Literal["image", "volume"]:
+        """What one of its samples is called."""
+        return "volume" if self.dimensions == 3 else "image"
+
+    @property
+    def samples(self) -> Literal["pictures", "volumes"]:
+        """What its samples are called in a sentence."""
+        return "volumes" if self.dimensions == 3 else "pictures"
+
 
 TARGET_FORMS: Final[Mapping[TaskName, TargetForm]] = MappingProxyType({
     "classification": TargetForm(

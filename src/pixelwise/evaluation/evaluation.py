@@ -164,7 +164,7 @@ def begin(
     labelled = indices[manifest.labelled()[indices]]
     if not len(labelled):
         raise DataError(
-            f"The {chosen} split has no labelled image" if chosen != "all" else "The data has no labelled image",
+            f"{f'The {chosen} split' if chosen != 'all' else 'The data'} has no labelled {manifest.form.sample}",
             expected="at least one",
             do="Choose another split, or add labels",
         )
@@ -205,17 +205,17 @@ def _remarks(
     manifest: Manifest, indices: NDArray[np.int64], labelled: NDArray[np.int64], trained_on: Sequence[Manifest]
 ) -> tuple[str, ...]:
     """Say what makes the scores of these images less than they seem."""
-    remarks = []
+    remarks, noun = [], f"{manifest.form.sample}s"
     if len(labelled) < len(indices):
-        remarks.append(f"{len(indices) - len(labelled)} of {len(indices)} images have no label and were left out.")
+        remarks.append(f"{len(indices) - len(labelled)} of {len(indices)} {noun} have no label and were left out.")
     if manifest.skipped and not any(manifest is one for one in trained_on):
         path, reason = manifest.skipped[0]
         remarks.append(f"Left out of the data folder: {len(manifest.skipped)}, the first being {path} ({reason}).")
     known = _known(manifest, labelled, trained_on)
     if known and len(trained_on) == 1:
-        remarks.append(f"The model was trained on {known} of these {len(labelled)} images: the scores flatter it.")
+        remarks.append(f"The model was trained on {known} of these {len(labelled)} {noun}: the scores flatter it.")
     elif known:
-        remarks.append(f"Models were trained on {known} of these {len(labelled)} images: the scores flatter them.")
+        remarks.append(f"Models were trained on {known} of these {len(labelled)} {noun}: the scores flatter them.")
     return tuple(remarks)
 
 

@@ -17,7 +17,7 @@ from pixelwise.evaluation.large import confusion_by_strips, large_pictures
 from pixelwise.evaluation.scores import defined
 from pixelwise.evaluation.tally import tally_segmentation
 from pixelwise.evaluation.work import Findings, Work
-from pixelwise.metrics import ClassCounts, confusion_matrix, mean_defined
+from pixelwise.metrics import PIXELS, ClassCounts, confusion_matrix
 from pixelwise.predict.prediction import MaskPrediction
 
 
@@ -54,7 +54,7 @@ def score_label_maps(work: Work) -> Findings:
         pixels, unanswered = pixels + labelled, unanswered + labelled - int(one.sum())
         counts = ClassCounts.from_confusion(one)
         rows[:, place] = counts.correct, counts.truth, counts.predicted
-        samples.append(work.sample(index, defined(float(mean_defined(counts.iou())))))
+        samples.append(work.sample(index, defined(PIXELS.of_sample(counts))))
     if not confusion.any():
         raise DataError(
             "All pixels of all masks are ignored", expected="labelled pixels", do="Check how the masks are read"

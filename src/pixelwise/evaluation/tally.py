@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 from pixelwise.evaluation.further import Further
 from pixelwise.evaluation.scores import ClassScores, Score, defined
 from pixelwise.metrics import (
+    PIXELS,
     CalibrationBin,
     ClassCounts,
+    LabelMapScores,
     bootstrap_interval,
     expected_calibration_error,
     mean_defined,
@@ -39,12 +41,6 @@ _CLASSIFICATION: dict[str, Metric] = {
     "precision": ClassCounts.precision,
     "recall": ClassCounts.recall,
     "f1": ClassCounts.f1,
-}
-_SEGMENTATION: dict[str, Metric] = {
-    "iou": ClassCounts.iou,
-    "dice": ClassCounts.f1,
-    "pixel_accuracy": ClassCounts.recall,
-    "precision": ClassCounts.precision,
 }
 
 
@@ -129,25 +125,27 @@ def tally_segmentation(
     *,
     seed: int,
     should_stop: Callable[[], None],
+    read: LabelMapScores = PIXELS,
     further: Further = NOTHING_FURTHER,
     outlines: Array | None = None,
 ) -> Tally:
-    """Score images that were segmented, from the counts (n, K) of their pixels: mean IoU and Dice, pixel accuracies.
+    """Score images or volumes that were segmented, from the counts (n, K) of their pixels or voxels.
 
-    ``further`` scores take the ``outlines`` of the images, (n, 2, outlines, K): see :meth:`Further.row`.
+    ``read`` says what stands for the whole; ``further`` scores take the ``outlines`` of the images, (n, 2, outlines,
+    K): see :meth:`Further.row`.
     """
+    of_classes: dict[str, Metric] = {
+        "iou": ClassCounts.iou,
+        "dice": ClassCounts.f1,
+        read.accuracy: ClassCounts.recall,
+        "precision": ClassCounts.precision,
+    }
 
     def measure(sums: Array) -> Measured:
         per_class = _counts(sums, len(classes))
         asked = further.of_classes(sums[:, 3 * len(classes) :], per_class)
-        overall = {
-            "mean_iou": mean_defined(per_class.iou()),
-            "mean_dice": mean_defined(per_class.f1()),
-            "pixel_accuracy": per_class.accuracy(),
-            "mean_pixel_accuracy": mean_defined(per_class.recall()),
-            **{f"mean_{name}": mean_defined(values) for name, values in asked.items()},
-        }
-        columns = _of_classes(per_class, _SEGMENTATION) | asked
+        overall = read.overall(per_class) | {f"mean_{name}": read.mean(values) for name, values in asked.items()}
+        columns = _of_classes(per_class, of_classes) | asked
         return Measured(overall, columns, per_class.truth, further.units())
 
     labelled = counts.truth.sum(1) > 0

@@ -1,9 +1,10 @@
 """Scores of segmented volumes, in the size of the label volume as it was drawn.
 
-Dice and IoU of a class come from its voxels in all volumes together, as those of pictures do. Distances between the
-surfaces of each class but the first, which is the background, are measured volume by volume in millimetres (in voxels
-where the spacing is not known); see :mod:`pixelwise.evaluation.further` for their means and their rule for a structure
-that only one of truth and prediction shows.
+Dice and IoU of a class come from its voxels in all volumes together, as those of pictures do; their means leave out the
+first class, the background (:mod:`pixelwise.metrics.label_maps`). Distances between the surfaces of each class but the
+first are measured volume by volume in millimetres (in voxels where the spacing is not known); see
+:mod:`pixelwise.evaluation.further` for their means and their rule for a structure that only one of truth and prediction
+shows.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from pixelwise.evaluation.classes import label_map_table
 from pixelwise.evaluation.scores import defined
 from pixelwise.evaluation.tally import tally_segmentation
 from pixelwise.evaluation.work import Findings, Work
-from pixelwise.metrics import ClassCounts, confusion_matrix, mean_defined
+from pixelwise.metrics import VOXELS, ClassCounts, confusion_matrix
 from pixelwise.predict.volume_prediction import VolumePrediction
 
 USUAL: Final = ("hausdorff_95", "average_surface_distance")
@@ -51,7 +52,7 @@ def score_volumes(work: Work) -> Findings:
         confusion += one
         counts = ClassCounts.from_confusion(one)
         rows[:, place] = counts.correct, counts.truth, counts.predicted
-        samples.append(work.sample(index, defined(float(mean_defined(counts.f1())))))
+        samples.append(work.sample(index, defined(VOXELS.of_sample(counts))))
     outlines[..., 0] = 0  # the background's surface is that of all structures together
     if not confusion.any():
         raise DataError(
@@ -60,6 +61,7 @@ def score_volumes(work: Work) -> Findings:
     tally = tally_segmentation(
         ClassCounts(*rows),
         work.classes,
+        read=VOXELS,
         seed=work.seed,
         should_stop=work.should_stop,
         further=further,

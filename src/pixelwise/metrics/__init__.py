@@ -22,6 +22,7 @@ from pixelwise.metrics.instances import (
     instance_counts,
     panoptic_quality,
 )
+from pixelwise.metrics.label_maps import PIXELS, VOXELS, LabelMapScores
 from pixelwise.metrics.per_class import EMPTY_CLASS_RULE, ClassCounts, mean_defined, ratio
 from pixelwise.metrics.ranking import rank_of_truth
 from pixelwise.metrics.separation import (
@@ -56,11 +57,14 @@ __all__ = [
     "EMPTY_CLASS_RULE",
     "IOU_THRESHOLDS",
     "LOCALISED_IOU",
+    "PIXELS",
+    "VOXELS",
     "BoxMatches",
     "BoxSet",
     "CalibrationBin",
     "ClassCounts",
     "InstanceCounts",
+    "LabelMapScores",
     "SurfaceDistances",
     "VScore",
     "aggregated_jaccard",

@@ -170,7 +170,7 @@ def data_pairs(record: Record) -> list[Pair]:
     data, manifest = record.data, record.manifest
     pairs = [("Folder", clip(str(data.get("root", "unknown")))), ("Layout", plain(data.get("layout", "unknown")))]
     if "num_samples" in data:
-        pairs.append(("Images", count(data["num_samples"])))
+        pairs.append((f"{record.noun.capitalize()}s", count(data["num_samples"])))
     classes = section(record.run, "task").get("classes")
     if isinstance(classes, list):
         pairs.append(("Classes", count(len(classes))))

@@ -83,19 +83,21 @@ def _scores(record: Record) -> list[Note]:
         found.append(
             Note(
                 "warning",
-                "Scored on the validation split because there is no test split. Its pictures also chose the best "
-                "weights, so the scores are somewhat optimistic.",
+                f"Scored on the validation split because there is no test split. Its {record.form.samples} also chose "
+                "the best weights, so the scores are somewhat optimistic.",
                 "Hold out a test split and evaluate again.",
             )
         )
     elif record.scores.get("split") in ("train", "all"):
-        found.append(Note("warning", "Scored on pictures that were trained on: this says nothing about new ones."))
+        found.append(
+            Note("warning", f"Scored on {record.form.samples} that were trained on: this says nothing about new ones.")
+        )
     metric = main_score(record)
     width = number(metric.get("high")) - number(metric.get("low"))
     if isinstance(images, int) and (images < FEW_IMAGES or width > WIDE_INTERVAL):
         text = f"Only {counted(images, record.noun)}: wide intervals. Small differences between runs mean nothing here."
         rough = " From so few, the intervals themselves are rough." if images < FEW_IMAGES else ""
-        found.append(Note("warning", text + rough, f"Score more {record.noun}s."))
+        found.append(Note("warning", text + rough, f"Score more {record.form.samples}."))
     said = record.scores.get("notes")
     found += [Note("warning", clip(str(text), 400)) for text in said] if isinstance(said, list) else []
     return found + _class_notes(record.scores, record.task)
@@ -112,7 +114,7 @@ def _class_notes(scores: dict[str, Any], task: str) -> list[Note]:
     absent = [str(entry.get("name")) for entry in classes if entry.get("n") == 0]
     found = []
     if absent:
-        text = f"Not among the scored pictures: {_listed(absent)}. Their scores are undefined"
+        text = f"Not among the scored {form_of(task).samples}: {_listed(absent)}. Their scores are undefined"
         rule = scores.get("empty_class_rule")
         found.append(Note("warning", f"{text}. {clip(str(rule), 300)}" if rule else f"{text}."))
     if form_of(task).unit == "images":

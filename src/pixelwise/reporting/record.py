@@ -62,7 +62,7 @@ class Record:
     @property
     def noun(self) -> str:
         """What the samples are called, one of them: image or volume."""
-        return "volume" if self.form.dimensions == 3 else "image"
+        return self.form.sample
 
     @property
     def root(self) -> Path | None:

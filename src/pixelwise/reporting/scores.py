@@ -22,8 +22,8 @@ CLASS_LIMIT = 1000
 CONFUSION_LIMIT = 8
 _TILE_LIMIT = 4
 _TILE_ORDER = (
-    "top1", "mean_iou", "mean_dice", "pixel_accuracy", "box_iou", "macro_f1", "exact_match", "top5", "ece",
-    "localisation_error",
+    "top1", "mean_iou", "mean_dice", "foreground_iou", "mean_hausdorff_95", "pixel_accuracy", "voxel_accuracy",
+    "box_iou", "macro_f1", "exact_match", "top5", "ece", "localisation_error",
 )  # fmt: skip
 
 

@@ -35,6 +35,9 @@ _LABELS = {
     "exact_string": "Whole strings right",
     "exact_string_greedy": "Whole strings right, read greedily",
     "f1": "F1",
+    "foreground_dice": "Dice, mean without background",
+    "foreground_iou": "IoU, mean without background",
+    "foreground_recall": "Recall, mean without background",
     "gpu": "GPU",
     "hausdorff": "Hausdorff distance",
     "hausdorff_95": "Hausdorff distance, 95th percentile",
@@ -63,7 +66,7 @@ _FRACTION_UNITS = frozenset({"", "1", "fraction", "proportion", "ratio", "share"
 
 
 def label(name: str) -> str:
-    """Return the heading for a score or field: ``mean_iou`` becomes "IoU, mean over classes"."""
+    """Return the heading for a score or field: ``mean_iou`` becomes "Mean IoU"."""
     known = _LABELS.get(name)
     words = name.replace("_", " ").replace(".", ": ").strip()
     return known or clip(words[:1].upper() + words[1:])

@@ -88,6 +88,7 @@ def _content(record: Record) -> dict[str, Any]:
         "frame": _Frame(),
         "confusion": scores.confusion(record.scores),
         "unit": record.form.unit,
+        "noun": record.noun,
         "classes": scores.class_table(record.scores, record.task),
         "empty_class_rule": clip(str((record.scores or {}).get("empty_class_rule") or ""), 600),
         "calibration": scores.calibration(record.scores),

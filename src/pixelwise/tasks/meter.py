@@ -7,11 +7,20 @@ the processes, load the sums, and read the scores.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pixelwise.errors import DataError
-from pixelwise.metrics import ClassCounts, confusion_matrix_tensor, mean_defined, predicted_classes, rank_of_truth
+from pixelwise.metrics import (
+    PIXELS,
+    ClassCounts,
+    LabelMapScores,
+    confusion_matrix_tensor,
+    mean_defined,
+    predicted_classes,
+    rank_of_truth,
+)
 from pixelwise.tasks.crop import crop_to_logits
 
 TOP_K = 5
@@ -81,10 +90,10 @@ class ClassificationMeter(Meter):
 
 
 class SegmentationMeter(Meter):
-    """Mean IoU and Dice over the classes, and the share of correct pixels, pooled over all images."""
+    """Means over the classes and the share of correct pixels or voxels, pooled over all images or volumes."""
 
-    def __init__(self, num_classes: int, ignore_index: int) -> None:
-        self.num_classes, self.ignore_index = num_classes, ignore_index
+    def __init__(self, num_classes: int, ignore_index: int, read: LabelMapScores = PIXELS) -> None:
+        self.num_classes, self.ignore_index, self.read = num_classes, ignore_index, read
         self._state = {"confusion": torch.zeros(num_classes, num_classes, dtype=torch.int64)}
 
     def update(self, logits: Tensor, target: Tensor) -> None:
@@ -94,15 +103,11 @@ class SegmentationMeter(Meter):
         self._add("confusion", counts)
 
     def scores(self) -> dict[str, float]:
-        """Return mean_iou, mean_dice and pixel_accuracy."""
+        """Return mean_iou, mean_dice and pixel_accuracy; of volumes foreground_dice and its like, where defined."""
         confusion = self._state["confusion"].cpu().numpy()
         refuse_nothing(int(confusion.sum()))
-        counts = ClassCounts.from_confusion(confusion)
-        return {
-            "mean_iou": float(mean_defined(counts.iou())),
-            "mean_dice": float(mean_defined(counts.f1())),
-            "pixel_accuracy": float(counts.accuracy()),
-        }
+        scores = self.read.running(ClassCounts.from_confusion(confusion))
+        return {name: float(value) for name, value in scores.items() if not np.isnan(value)}
 
 
 def refuse_nothing(total: int) -> None:

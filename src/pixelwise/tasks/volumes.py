@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from pixelwise.data.task_names import TaskName
+from pixelwise.metrics import VOXELS
 from pixelwise.tasks.base import TaskChoices
+from pixelwise.tasks.meter import SegmentationMeter
 from pixelwise.tasks.segmentation import Segmentation
 
 
@@ -17,7 +19,7 @@ class Volumes(Segmentation):
     """
 
     name: ClassVar[TaskName] = "volumes"
-    metric: ClassVar[str] = "mean_dice"
+    metric: ClassVar[str] = "foreground_dice"
     default_networks: ClassVar[tuple[str, str]] = ("unet3d16", "unet3d16")
     dimensions: ClassVar[int] = 3
 
@@ -28,3 +30,7 @@ class Volumes(Segmentation):
             return super().from_choices(classes, choices)
         form = cls.form_of_two if len(classes) == 2 and choices.binary != "softmax" else "softmax"
         return super().from_choices(classes, replace(choices, loss="bce+dice" if form == "sigmoid" else "ce+dice"))
+
+    def meter(self) -> SegmentationMeter:
+        """Return an empty meter: foreground_dice, foreground_iou and voxel_accuracy."""
+        return SegmentationMeter(len(self.classes), self.ignore_index, VOXELS)

@@ -8,6 +8,7 @@ from pixelwise import catalogue
 from pixelwise.analysis import count_parameters
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.preprocess import Preprocess
+from pixelwise.data.task_names import TARGET_FORMS
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network
 from pixelwise.tasks.views import hidden_objects
@@ -47,10 +48,10 @@ def describe_plan(config: RunConfig, folder: object, epoch: int = 0) -> Iterator
     network = build_on_meta(spec, config.in_channels, config.num_classes)
     parameters = count_parameters(network)
     channels = "1 channel" if config.in_channels == 1 else f"{config.in_channels} channels"
-    noun = "volumes" if spec.dimensions == 3 else "pictures"
+    noun = TARGET_FORMS[config.task["name"]].samples
     yield f"Network: {spec.name}, {parameters:,} parameters; {noun} of {channels}, {_sizes(config.recipe)}."
     if config.init_weights is not None:
-        yield from _weights(config.init_weights)
+        yield from _weights(config.init_weights, noun)
     yield from _frozen(recipe_of(config), network, epoch, has_weights=config.init_weights is not None)
     yield f"Recipe: {_recipe(config.recipe, config.task)}."
     threads = f"{config.threads} thread{'' if config.threads == 1 else 's'}"
@@ -70,13 +71,13 @@ def describe_cuts(config: RunConfig, manifest: Manifest) -> Iterator[str]:
             )
 
 
-def _weights(initial: dict[str, Any]) -> Iterator[str]:
+def _weights(initial: dict[str, Any], noun: str) -> Iterator[str]:
     expected = initial.get("pretraining")
     if expected is None:
-        whose = "pictures are normalised with their own mean and standard deviation"
+        whose = f"{noun} are normalised with their own mean and standard deviation"
     else:
         mean, std = (", ".join(f"{value:.3f}" for value in expected[key]) for key in ("mean", "std"))
-        whose = f"pictures are normalised as for {expected['source']} (mean {mean}; standard deviation {std})"
+        whose = f"{noun} are normalised as for {expected['source']} (mean {mean}; standard deviation {std})"
     yield f"Weights: {initial.get('given', initial['path'])}; {whose}."
     for note in initial.get("notes", ()):
         yield f"  {note}"
