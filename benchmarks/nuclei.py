@@ -1,10 +1,11 @@
 """Touching nuclei told apart in three ways, on real pictures: AP, AJI and PQ with equal networks, seeds and budgets.
 
-    python benchmarks/nuclei.py --data FOLDER [--epochs 60] [--seeds 0] [--net unet16]
+    python benchmarks/nuclei.py --data FOLDER [--epochs 20] [--seeds 0] [--net unet16]
 
 FOLDER holds ``dsb2018_nuclei_small/{images,labels}``: pictures of the 2018 Data Science Bowl (CC0), fluorescence and
 stained tissue alike, with numbered nuclei. They are divided into training, validation and test pictures once, by the
-seed 0. Every way trains the same network from the same weights on the same crops for the same number of steps:
+seed 0. Every way trains the same network from the same weights on the same crops for the same number of steps, four
+crops of 160 x 160 pixels each: with 82 training pictures 82 steps an epoch, 1,640 in all, eight minutes on two cores.
 
 - ``none``: two classes; pieces are divided at their thickest places.
 - ``weights``: two classes, the weight map of the U-Net paper in the loss; each connected piece is a nucleus.
@@ -34,6 +35,8 @@ READINGS = {
     "weights": ("threshold,fill_holes,remove_small(area=10)", "threshold,fill_holes,watershed,remove_small(area=10)"),
     "border": ("threshold,fill_holes,watershed(seeds=interior,on=probability),remove_small(area=10)",),
 }
+SETTINGS = {"crop": "160", "patches": "4", "batch_size": "4", "augment": "cells"}
+"""What is set in the recipe "quick"; four crops of each picture an epoch, as validation takes as long as one."""
 SCORES = ("ap50", "ap75", "mean_ap", "aggregated_jaccard", "panoptic_quality", "count_error")
 
 
@@ -41,7 +44,7 @@ def main() -> None:
     """Train every way and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0])
     parser.add_argument("--net", default="unet16")
     parser.add_argument("--out", type=Path, help="keep the runs here")
@@ -49,7 +52,9 @@ def main() -> None:
     data = chosen.data / "dsb2018_nuclei_small"
     if not data.is_dir():
         sys.exit(f"skipped: {data} is not there")
-    print("way".ljust(9), "steps".ljust(62), *(name.rjust(18) for name in SCORES), "minutes".rjust(9))
+    print(
+        "way".ljust(9), "steps".ljust(62), *(name.rjust(18) for name in SCORES), "trained".rjust(9), "minutes".rjust(9)
+    )
     with tempfile.TemporaryDirectory() as temporary:
         for seed in chosen.seeds:
             for way, readings in READINGS.items():
@@ -58,14 +63,22 @@ def main() -> None:
                     data, (chosen.out or Path(temporary)) / f"{way}-{seed}", way, chosen.net, chosen.epochs, seed
                 )
                 minutes = (time.monotonic() - started) / 60
+                trained = max(event["step"] for event in run.journal)
                 for steps, scores in scored(run, data, readings):
                     cells = (f"{scores[name]:.3f}".rjust(18) for name in SCORES)
-                    print(way.ljust(9), steps.ljust(62), *cells, f"{minutes:.1f}".rjust(9), flush=True)
+                    print(
+                        way.ljust(9),
+                        steps.ljust(62),
+                        *cells,
+                        str(trained).rjust(9),
+                        f"{minutes:.1f}".rjust(9),
+                        flush=True,
+                    )
 
 
 def train(data: Path, out: Path, way: str, net: str, epochs: int, seed: int) -> Run:
     """Train one way; the split does not depend on the seed of the run's weights."""
-    settings = {"epochs": str(epochs), "separate": way, "crop": "192", "batch_size": "4", "augment": "cells"}
+    settings = SETTINGS | {"epochs": str(epochs), "separate": way}
     options = pw.DataOptions(task="instances", classes=("background", "nucleus"), fractions=(0.6, 0.15, 0.25))
     return pw.train(data, net, out=out, options=options, settings=settings, seed=seed, quiet=True)
 
