@@ -34,3 +34,4 @@ def test_enet() -> None:
     recipe = make_recipe("enet")
     assert (recipe.epochs, recipe.batch_size, recipe.optimiser) == (300, 10, "adamw")
     assert (recipe.learning_rate, recipe.weight_decay, recipe.schedule) == (5e-4, 2e-4, "constant")
+    assert recipe.augment == "scenes"  # never upside down

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from pixelwise import catalogue
+from pixelwise.data.colour import are_coloured
+from pixelwise.data.reading import SampleReader
 from pixelwise.errors import DataError, RecipeError, SpecError
 from pixelwise.networks.classification.nin import NINSpec
 from pixelwise.training.device import settle_precision
@@ -48,6 +50,15 @@ def cells(root, sizes):
         mask[: height // 2] = 1
         cv2.imwrite(str(root / "masks" / f"{number}.png"), mask)
     return index_source(root, DataOptions(), seed=0)
+
+
+def coloured(seed):
+    return np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+
+
+def grey_as_rgb(seed):
+    grey = np.random.default_rng(seed).integers(0, 240, (32, 32, 1), dtype=np.uint8)
+    return grey + np.array([0, 5, 10], np.uint8)  # not quite equal, as of a lossy file
 
 
 def settle(manifest, name, is_batch_open=True, **fields):
@@ -113,6 +124,33 @@ def test_unequal_pictures_are_resized_unless_that_is_forbidden(tmp_path):
     )
     recipe, found = settle(manifest, "resnet18", resize="none", crop=(32, 32))
     assert found.train == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "augment"),
+    [
+        ([coloured(n) for n in range(6)], "scenes"),
+        ([grey_as_rgb(n) for n in range(6)], "cells"),
+        ([grey_as_rgb(n)[..., 0] for n in range(6)], "cells"),
+        ([coloured(0), *(grey_as_rgb(n) for n in range(5))], "cells"),
+    ],
+)
+def test_only_photographs_in_colour_keep_their_up_and_down(tmp_path, pictures, augment):
+    """Six grey pictures of which one carries colours are still grey; street scenes were turned upside down."""
+    for folder in ("images", "masks"):
+        (tmp_path / "d" / folder / "train").mkdir(parents=True)
+    for number, picture in enumerate(pictures):
+        cv2.imwrite(str(tmp_path / "d" / "images" / "train" / f"{number}.png"), picture)
+        mask = np.zeros(picture.shape[:2], np.uint8)
+        mask[:8] = 1
+        cv2.imwrite(str(tmp_path / "d" / "masks" / "train" / f"{number}.png"), mask)
+    manifest = index_source(tmp_path / "d", DataOptions(), seed=0)
+    reader, indices = SampleReader(tmp_path / "d", manifest), np.arange(6)
+    recipe = settle_recipe(
+        Recipe(), manifest, build_on_meta(catalogue.spec("unet16"), 3, 2), is_batch_open=True,
+        shows_colours=lambda: are_coloured(reader, indices),
+    )  # fmt: skip
+    assert recipe.augment == augment
 
 
 def test_masks_are_cropped_and_never_resized_unless_asked(tmp_path):

@@ -14,11 +14,16 @@ from pixelwise.specs import Network
 from pixelwise.tasks.views import hidden_objects
 from pixelwise.training.assemble import recipe_of
 from pixelwise.training.parts import frozen_stages, parameters_of_stages
-from pixelwise.training.recipe import NOTHING_FROZEN, Recipe
+from pixelwise.training.recipe import AUTO, NOTHING_FROZEN, Recipe
 from pixelwise.training.settle import build_on_meta
 from pixelwise.training.source import Source
 
 _FINDINGS_SHOWN = 5
+_OTHER_AUGMENTATIONS = {
+    "cells": "Pictures are turned and mirrored freely; where they have an up and a down: --set augment=scenes.",
+    "scenes": "Pictures in colour keep their up and down; where they have none (tissue, views from above): "
+    "--set augment=cells.",
+}
 
 
 def describe_source(source: Source) -> Iterator[str]:
@@ -57,6 +62,13 @@ def describe_plan(config: RunConfig, folder: object, epoch: int = 0) -> Iterator
     threads = f"{config.threads} thread{'' if config.threads == 1 else 's'}"
     yield f"Device: {config.device}, {config.precision}, {threads}, seed {config.seed}."
     yield f"Run: {folder}"
+
+
+def describe_augmentation(asked: Recipe, config: RunConfig) -> Iterator[str]:
+    """Name the other choice where the data decided whether pictures have an up and a down."""
+    augment = config.recipe["augment"]
+    if asked.augment == AUTO and augment in _OTHER_AUGMENTATIONS:
+        yield f"  {_OTHER_AUGMENTATIONS[augment]}"
 
 
 def describe_cuts(config: RunConfig, manifest: Manifest) -> Iterator[str]:

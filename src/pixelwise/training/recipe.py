@@ -78,8 +78,8 @@ class Recipe:
     post: str = ""
     """Steps after the network (:mod:`pixelwise.predict.postprocess`), stored with the model; empty = the task's own."""
     augment: str = AUTO
-    """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "cells" for masks, "strings" for text,
-    "digits" below 33 px."""
+    """A name of ``pixelwise.data.augment``; auto = "objects" for classes, "scenes" for masks of photographs in
+    colour, "cells" for other masks, "volumes" for volumes, "strings" for text, "digits" below 33 px."""
     size: tuple[int, ...] | None = None
     """Height and width that pictures are resized to; one number = square; None = see ``resize``."""
     resize: ResizeName = "auto"

@@ -18,7 +18,7 @@ from pixelwise.specs import Spec
 from pixelwise.storage.atomic import sweep_temporaries
 from pixelwise.storage.paths import as_path
 from pixelwise.training import distributed
-from pixelwise.training.announce import describe_cuts, describe_plan, describe_source
+from pixelwise.training.announce import describe_augmentation, describe_cuts, describe_plan, describe_source
 from pixelwise.training.assemble import make_job, make_state, recipe_of
 from pixelwise.training.checkpoint import FOLDER_NAME, latest_checkpoint, restore
 from pixelwise.training.claim import choose_folder, claimed
@@ -154,6 +154,7 @@ def train(
                     spec, chosen = choose_spec(default_network(source.manifest), chosen, settings)
                 plan = plan_run(source, spec, chosen, choices)
                 tell(progress, describe_plan(plan, folder))
+                tell(progress, describe_augmentation(chosen, plan))
                 tell(progress, describe_cuts(plan, source.manifest))
                 Run.create(folder, plan, source.manifest)
             distributed.wait_for_all()

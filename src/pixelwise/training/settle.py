@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,14 @@ def settle_channels(manifest: Manifest) -> int:
     )
 
 
-def settle_recipe(recipe: Recipe, manifest: Manifest, network: Network, *, is_batch_open: bool) -> Recipe:
+def settle_recipe(
+    recipe: Recipe,
+    manifest: Manifest,
+    network: Network,
+    *,
+    is_batch_open: bool,
+    shows_colours: Callable[[], bool] = lambda: False,
+) -> Recipe:
     """Fill in what the recipe leaves open: batch no larger than the data, epochs, augmentation, sizes.
 
     Args:
@@ -73,6 +81,7 @@ def settle_recipe(recipe: Recipe, manifest: Manifest, network: Network, *, is_ba
         network: may lie on the meta device.
         is_batch_open: whether the batch may be made smaller than the recipe's, so that small data give at least four
             steps an epoch.
+        shows_colours: tells whether the pictures are photographs in colour; asked only where that decides.
 
     Raises:
         SpecError: the network cannot take the size that is asked for.
@@ -94,7 +103,8 @@ def settle_recipe(recipe: Recipe, manifest: Manifest, network: Network, *, is_ba
         epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, math.ceil(_STEPS / steps)))
         recipe = dataclasses.replace(recipe, epochs=epochs)
     if recipe.augment == AUTO:
-        recipe = dataclasses.replace(recipe, augment=_augmentation(manifest, sizes(recipe, manifest, network)))
+        found = sizes(recipe, manifest, network)
+        recipe = dataclasses.replace(recipe, augment=_augmentation(manifest, found, shows_colours))
     sizes(recipe, manifest, network)
     return recipe
 
@@ -257,11 +267,12 @@ def _legal_crop(network: Network, picture: tuple[int, ...]) -> tuple[int, ...]:
     return wanted if takes(network, wanted) else network.input_size_for(*wanted)
 
 
-def _augmentation(manifest: Manifest, found: Sizes) -> str:
+def _augmentation(manifest: Manifest, found: Sizes, shows_colours: Callable[[], bool]) -> str:
     if manifest.form.dimensions == 3:
         return "volumes"
     if manifest.form.by_pixel:
-        return "cells"
+        # Large pictures are slides, scans of tissue or views from above: they have no up and down whatever they show.
+        return "scenes" if not has_large_pictures(manifest) and shows_colours() else "cells"
     if manifest.task == "sequence":
         return "strings"
     return "digits" if max(found.train) <= _DIGITS_PX else "objects"

@@ -22,6 +22,8 @@ SMALLEST_BATCH: Final = 2
 BATCH_VOXELS: Final = 2**18
 """About so many voxels are in a batch."""
 
+_MOST_MIRRORED: Final = 8
+
 LARGEST_VALIDATED: Final = 128
 """Longest side of the part of a volume, its centre, that is validated after an epoch. Evaluation sees all of it."""
 
@@ -55,7 +57,10 @@ def settle_volumes(recipe: Recipe, manifest: Manifest, network: Network) -> Reci
 def _refuse_patch_of_mirrors(
     patch: tuple[int, ...], manifest: Manifest, spacing: Spacing | None, network: Network
 ) -> None:
-    """Refuse patches along each side of which every training volume would be repeated more than twice.
+    """Refuse patches that are mostly the mirror images of volumes.
+
+    They are where every training volume would be repeated more than twice along each side, or where a patch has more
+    than eight times the voxels of one that covers the largest volume.
 
     Raises:
         RecipeError: names the largest sides of the volumes, and a patch that covers them.
@@ -63,9 +68,8 @@ def _refuse_patch_of_mirrors(
     """
     largest = tuple(sizes_at(manifest, manifest.indices("train"), spacing).max(axis=0).tolist())
     covering = _covering(network, largest)
-    if all(side > 2 * most for side, most in zip(patch, largest, strict=True)) and math.prod(patch) > math.prod(
-        covering
-    ):
+    times = math.prod(patch) / math.prod(covering)
+    if times > _MOST_MIRRORED or (times > 1 and all(p > 2 * most for p, most in zip(patch, largest, strict=True))):
         raise RecipeError(
             f"recipe: crop={','.join(map(str, patch))} for volumes of at most {show_size(largest)} voxels",
             expected="patches about as large as the volumes, or smaller",

@@ -19,6 +19,7 @@ import torch
 
 from pixelwise import catalogue
 from pixelwise.analysis import free_memory_bytes, suggest_batch_size
+from pixelwise.data.colour import are_coloured
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.measuring import measure_preprocess
 from pixelwise.data.preprocess import Preprocess
@@ -153,7 +154,14 @@ def settle_request(
     network = build_on_meta(spec, settle_channels(manifest) + (metadata.width if metadata else 0), task.num_outputs)
     if choices.batch != "auto":
         recipe = dataclasses.replace(recipe, batch_size=choices.batch)
-    return task, network, settle_recipe(recipe, manifest, network, is_batch_open=choices.batch == "auto")
+    settled = settle_recipe(
+        recipe,
+        manifest,
+        network,
+        is_batch_open=choices.batch == "auto",
+        shows_colours=lambda: are_coloured(SampleReader(root, manifest), manifest.indices("train")),
+    )
+    return task, network, settled
 
 
 def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> RunConfig:

@@ -10,8 +10,9 @@ def enet() -> Recipe:
 
     Batches of 10 at a constant rate; with ``class_weights="enet"`` in the request. *Deviations*: the paper trains the
     encoder first, on labels of an eighth of the size, and then the whole; here the whole is trained at once. AdamW,
-    whose decay is not divided by the running size of the gradients, as that of the paper's Adam is. Nothing is
-    published of the training of a classifier.
+    whose decay is not divided by the running size of the gradients, as that of the paper's Adam is. The paper does not
+    say whether pictures are augmented: here by mirror images and scale, as street scenes allow. Nothing is published of
+    the training of a classifier.
     """
     return Recipe(
         epochs=300,
@@ -20,6 +21,7 @@ def enet() -> Recipe:
         learning_rate=5e-4,
         weight_decay=2e-4,
         schedule="constant",
+        augment="scenes",
     )
 
 
