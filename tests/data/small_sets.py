@@ -1,11 +1,14 @@
 """Small data sets written into a temporary folder."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+
+from pixelwise.data.manifest import Manifest, build_manifest
 
 
 def picture(path: Path, seed: int = 0, *, size: tuple[int, int] = (6, 8), value: int | None = None) -> Path:
@@ -51,3 +54,14 @@ def pairs(
         picture(root / images / f"{name}.png", seed=place)
         mask(root / masks / f"{name}.png")
     return root
+
+
+def index(root: Path, **options: Any) -> Manifest:
+    """Index a folder afresh."""
+    return build_manifest(root, use_cache=False, **options)
+
+
+def same(one: Manifest, other: Manifest) -> bool:
+    """Whether two indices say the same."""
+    about = ("layout", "task", "classes", "mask_reading", "skipped", "notes")
+    return list(one) == list(other) and all(getattr(one, name) == getattr(other, name) for name in about)
