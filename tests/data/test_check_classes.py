@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from data_folders import classes_folder, examine, found, picture, save
+from data_folders import classes_folder, examine, found, pairs_folder, picture, save
 from PIL import Image
+
+from pixelwise.data.manifest import build_manifest
 
 
 def break_classes(root: Path) -> None:
@@ -190,3 +192,29 @@ def test_findings_are_plain_data(broken: Path) -> None:
     assert content["has_errors"] is True
     owl = next(row for row in content["classes"] if row["name"] == "owl")
     assert owl == {"name": "owl", "images": {"train": 1, "val": 0}, "pixels": None, "pixel_share": None}
+
+
+def void_pairs(root: Path) -> Path:
+    pairs_folder(root, 6)
+    for number, mask in enumerate(sorted((root / "masks").iterdir())):
+        values = np.zeros((40, 40), np.uint8)
+        values[:20], values[:, number:30] = 1, 2
+        save(mask, values)
+    (root / "classes.txt").write_text("road\ncar\nVoid\n")
+    return root
+
+
+def test_a_class_called_void_is_asked_about(tmp_path: Path) -> None:
+    report = examine(void_pairs(tmp_path))
+    finding = next(one for one in report.findings if one.code == "void-class")
+    assert finding.severity == "warning"
+    assert finding.message == "Class 2 is called Void, but is learned and scored like any other."
+    assert "--ignore 2" in finding.fix
+
+
+def test_an_ignored_last_class_is_no_class(tmp_path: Path) -> None:
+    manifest = build_manifest(void_pairs(tmp_path), ignore=2, use_cache=False)
+    assert manifest.classes == ("road", "car")
+    report = examine(tmp_path, ignore=2)
+    assert not {"void-class", "unused-class"} & {one.code for one in report.findings}
+    assert "Void is ignored, and so is no class." in report.notes

@@ -20,7 +20,7 @@ from pixelwise.data.masks import (
     read_label_map,
     read_mask_values,
 )
-from pixelwise.data.names import show_path
+from pixelwise.data.names import show_name, show_path
 from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.volumes.reading import read_label_values
 from pixelwise.data.windows import is_windowed, open_mask_windows
@@ -98,6 +98,7 @@ def read_masks(
     looks = [records[path].looks[max(frame, 0)] for path, frame in files]
     coloured = any(look.coloured for look in looks)  # elsewhere, a class file's colours are those of a legend
     colours = options.colours or (named.colours if named and coloured else ())
+    names, unnamed = (names, "") if colours else _without_ignored(names, options)
     survey = _survey(tree, files, looks, records, trace=options.kind is None and not colours)
     try:
         reading, why = survey.reading(
@@ -115,7 +116,8 @@ def read_masks(
             do="Check the masks, or name the classes with classes (--classes background,cell)",
         )
     presence, faults = _presence(tree, files, looks, records, reading)
-    notes = (f"Class names come from {named.source}.", why) if named else (why,)
+    source = f"Class names come from {named.source}." if named else ""
+    notes = tuple(note for note in (source, why, unnamed) if note)
     if of_objects and not names and reading.kind == "instance":
         names = _OBJECTS
     return MaskClasses(
@@ -125,6 +127,14 @@ def read_masks(
         faults,
         notes,
     )
+
+
+def _without_ignored(names: tuple[str, ...] | None, options: MaskOptions) -> tuple[tuple[str, ...] | None, str]:
+    """Take a class that is ignored out of the end of the class table, and say so: nothing could be learned of it."""
+    is_last = names is not None and len(names) > len(_BINARY) and options.ignore == len(names) - 1
+    if names is None or not is_last or options.kind not in (None, "index", "palette"):
+        return names, ""
+    return names[:-1], f"{show_name(names[-1])} is ignored, and so is no class."
 
 
 def _refuse_nothing(tree: Tree, looks: Sequence[MaskLook]) -> None:

@@ -22,6 +22,9 @@ _IMBALANCE: Final = 10.0
 _SMALL_SHARE: Final = 0.01
 _MOSTLY: Final = 0.5
 _FEW_SAMPLES: Final = 20
+_VOID: Final = frozenset({
+    "unlabelled", "unlabeled", "void", "ignore", "ignored", "ignoreregion", "dontcare", "unannotated",
+})  # fmt: skip
 _BALANCING: Final[dict[TaskName, str]] = {
     "sequence": "Add pictures of the rare characters, and judge them by their own scores",
 }
@@ -55,6 +58,7 @@ def report_classes(manifest: Manifest, counts: Counts, survey: Survey, findings:
     _splits(manifest, findings)
     _absent(manifest, counts, findings)
     if manifest.form.by_pixel:
+        _void(manifest, counts.sum(axis=0), findings)
         _pixels(manifest, survey, findings)
         _mask_classes(manifest, counts.sum(axis=0), findings)
     else:
@@ -195,6 +199,22 @@ def _alike(manifest: Manifest, findings: Findings) -> None:
         )
 
 
+def _void(manifest: Manifest, total: Counts, findings: Findings) -> None:
+    """Warn of classes that are called as if their pixels were not meant to count."""
+    reading = manifest.mask_reading
+    by_index = reading is not None and reading.kind in ("index", "palette")
+    for index, (name, count) in enumerate(zip(manifest.classes, total.tolist(), strict=True)):
+        if count and "".join(filter(str.isalpha, name.casefold())) in _VOID:
+            findings.add(
+                "warning",
+                "void-class",
+                f"Class {index} is called {show_name(name)}, but is learned and scored like any other.",
+                f"Leave its pixels out of loss and scores with --ignore {index}, unless they are meant to count"
+                if by_index
+                else "Unless they are meant to count, save the masks as class indices, and these pixels as 255",
+            )
+
+
 def _pixels(manifest: Manifest, survey: Survey, findings: Findings) -> None:
     pixels = survey.pixels[: len(manifest.classes)]
     counted_pixels, ignored = int(pixels.sum()), int(survey.pixels[IGNORE])
@@ -226,7 +246,12 @@ def _pixels(manifest: Manifest, survey: Survey, findings: Findings) -> None:
 
 def _mask_classes(manifest: Manifest, total: Counts, findings: Findings) -> None:
     reading = manifest.mask_reading
-    unused = [name for name, count in zip(manifest.classes, total.tolist(), strict=True) if count == 0]
+    ignored = None if reading is None else reading.ignore
+    unused = [
+        name
+        for index, (name, count) in enumerate(zip(manifest.classes, total.tolist(), strict=True))
+        if count == 0 and index != ignored
+    ]
     if reading is not None and reading.kind in ("index", "palette") and total[0] == 0 and total[1:].any():
         findings.add(
             "warning",
@@ -235,7 +260,7 @@ def _mask_classes(manifest: Manifest, total: Counts, findings: Findings) -> None
             "from 1.",
             "Subtract 1 from all class values, or keep 0 as a background that never occurs",
         )
-        unused = unused[1:]
+        unused = [name for name in unused if name != manifest.classes[0]]
     if unused:
         findings.add(
             "warning",
