@@ -94,6 +94,7 @@ MEMBERS = {
     },
     "fcn_resnet": Shrunk("fcn_resnet50", 2, 16, 0.05, {"backbone": "resnet20_cifar", "auxiliary": True}, 8),
     "deeplabv3": Shrunk("tv_deeplabv3_resnet50", 2, 16, 0.05, {"backbone": "resnet20_cifar", "dropout": 0.0}, 8),
+    "pspnet": Shrunk("pspnet_r50", 2, 16, 0.05, {"backbone": "resnet20_cifar", "dropout": 0.0}, 8),
     "unet": Shrunk("unet16", 2, 32, 0.05),
     "segnet": Shrunk("segnet", 2, 24, 0.05, {"widths": (8, 12), "depths": (2, 2)}),
     "segnet_basic": Shrunk("segnet_basic", 2, 24, 0.05, {"widths": (8, 8), "depths": (1, 1), "kernel": 5}),

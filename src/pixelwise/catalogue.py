@@ -14,7 +14,18 @@ from typing import Any
 
 from pixelwise.errors import SpecError, UsageError, suggest
 from pixelwise.networks.backbones import CLASSIFICATION, CLASSIFICATION_ALIASES, CLASSIFICATION_FAMILIES
-from pixelwise.networks.segmentation import deeplabv3, enet, fcn, fcn_resnet, segnet, unet, unet3d, unet_backbone, vnet
+from pixelwise.networks.segmentation import (
+    deeplabv3,
+    enet,
+    fcn,
+    fcn_resnet,
+    pspnet,
+    segnet,
+    unet,
+    unet3d,
+    unet_backbone,
+    vnet,
+)
 from pixelwise.networks.sequence import window_crf
 from pixelwise.specs import Network, Spec
 from pixelwise.storage.paths import as_path
@@ -34,6 +45,7 @@ _SPECS: dict[str, Spec] = {
         *segnet.SPECS,
         *vnet.SPECS,
         *unet3d.SPECS,
+        *pspnet.SPECS,
         *deeplabv3.SPECS,
         *window_crf.SPECS,
     )
@@ -49,6 +61,7 @@ _KINDS: tuple[type[Spec], ...] = (
     segnet.SegNetSpec,
     vnet.VNetSpec,
     unet3d.UNet3DSpec,
+    pspnet.PSPNetSpec,
     deeplabv3.DeepLabV3Spec,
     window_crf.WindowCRFSpec,
 )

@@ -78,12 +78,14 @@ def test_interpolation_to_another_grid_is_uneven() -> None:
 _INTERPOLATING = ("fcn", "fcn_resnet", "deeplabv3", "unet_milesial_bilinear", "unet_backbone")
 # A maximum's place goes with its value, so what is reached is less than what may be.
 _UNPOOLING = ("enet", "segnet")
+# Their heads see the whole image: what their last maps see is compared.
+_POOLING_THE_WHOLE = ("deeplabv3", "pspnet")
 
 
 def _check_support(network: Network, size: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare, at the ends, in the middle and at neighbouring phases, what is predicted with what gradients reach."""
     spec = network.spec
-    of_pixels = spec.task == "segmentation" and spec.family != "deeplabv3"  # whose head sees the whole image
+    of_pixels = spec.task == "segmentation" and spec.family not in _POOLING_THE_WHOLE
 
     def maps_of(one: Network, x: Tensor) -> list[Tensor]:
         return [one(x)] if of_pixels else one.features(x)

@@ -23,7 +23,7 @@ NOT_IN_THE_SHEET |= {"enet_classifier", "enet_davidtvs_2018", "lenet_crf", "unet
 NOT_IN_THE_SHEET |= {"segnet", "segnet_basic"}
 MULTIPLES = {"segnet": 32, "segnet_basic": 16}
 """The paper's size is none, so that maps are those of a padded picture."""
-NOT_IN_THE_SHEET |= {"fcn_alexnet"}
+NOT_IN_THE_SHEET |= {"fcn_alexnet", "pspnet_r50", "pspnet_r101"}
 NOT_IN_THE_SHEET |= {name for name in catalogue.names() if catalogue.spec(name).family == "unet_backbone"}
 UNPADDED_FAMILIES = {"lenet", "window_crf", "alexnet", "inception_v3", "inception_v4", "inception_resnet"}
 UNPADDED_ROWS = {"unet", "unet3d", "unet_phseg_v5", "nin_imagenet", "fcn_inception_v3"}

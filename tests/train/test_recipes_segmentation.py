@@ -2,6 +2,7 @@
 
 import pytest
 
+from pixelwise.data.augment import Augment
 from pixelwise.losses import LossSettings, make_loss
 from pixelwise.training.recipes import make_recipe
 
@@ -16,6 +17,16 @@ def test_enet_of_davidtvs_divides_its_rate_every_hundred_epochs() -> None:
 def test_segnet() -> None:
     recipe = make_recipe("segnet")
     assert (recipe.optimiser, recipe.learning_rate, recipe.momentum, recipe.batch_size) == ("sgd", 0.1, 0.9, 12)
+
+
+def test_pspnet() -> None:
+    recipe = make_recipe("pspnet")
+    assert (recipe.optimiser, recipe.learning_rate, recipe.momentum, recipe.weight_decay) == ("sgd", 0.01, 0.9, 1e-4)
+    assert (recipe.batch_size * recipe.accumulate, recipe.schedule, recipe.auxiliary_weight) == (16, "polynomial", 0.4)
+    assert recipe.epochs is not None
+    assert recipe.epochs * 20_210 / 16 == pytest.approx(150_000, rel=0.005)
+    augment = Augment.named(recipe.augment)
+    assert (augment.flip_horizontal, augment.scale, augment.rotate_degrees) == (0.5, (0.5, 2.0), 10)
 
 
 def test_vnet() -> None:

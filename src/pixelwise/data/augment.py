@@ -295,6 +295,8 @@ AUGMENTATIONS: dict[str, Augment] = {
     ),
     # Chen et al. 2017 (DeepLab-v3), section 4.1.
     "scenes": Augment(flip_horizontal=0.5, scale=(0.5, 2.0)),
+    # Zhao et al. 2017 (PSPNet), section 5.1, which does not print how far pictures are blurred.
+    "scenes_turned": Augment(flip_horizontal=0.5, scale=(0.5, 2.0), rotate_degrees=10, blur_px=1.0),
     "cells": Augment(
         flip_horizontal=0.5,
         flip_vertical=0.5,

@@ -1,7 +1,7 @@
 """What networks on a dilated residual trunk share: the trunk, an auxiliary head beside it, and the answer's size.
 
-torchvision's segmentation networks have this form (``_SimpleSegmentationModel``); DeepLab-v3's paper has it without the
-auxiliary head.
+torchvision's segmentation networks have this form (``_SimpleSegmentationModel``), and so has PSPNet; DeepLab-v3's paper
+has it without the auxiliary head.
 """
 
 from collections import OrderedDict
@@ -18,18 +18,20 @@ from pixelwise.layers.trunk import graft, run_rows, run_trunk
 from pixelwise.specs import Network, Spec
 
 AUXILIARY_DROPOUT = 0.1
-"""torchvision's."""
+"""torchvision's, and that of the code published with PSPNet."""
 
 
-def score_head(channels: int, num_classes: int, dropout: float) -> nn.Sequential:
-    """Return torchvision's FCN head: 3x3 to a quarter of the maps, batch normalisation, ReLU, dropout, 1x1 to classes.
+def score_head(channels: int, num_classes: int, dropout: float, width: int | None = None) -> nn.Sequential:
+    """Return a head: 3x3 to ``width`` maps, batch normalisation, ReLU, dropout, 1x1 to the classes.
 
-    The parts are named ``hidden``, ``dropout`` and ``score``.
+    Without a width it is torchvision's FCN head, which has a quarter of the maps. The parts are named ``hidden``,
+    ``dropout`` and ``score``.
     """
+    width = width or channels // 4
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    parts["hidden"] = ConvNormAct(channels, channels // 4, 3, padding=1)
+    parts["hidden"] = ConvNormAct(channels, width, 3, padding=1)
     parts["dropout"] = nn.Dropout(dropout)
-    parts["score"] = nn.Conv2d(channels // 4, num_classes, 1)
+    parts["score"] = nn.Conv2d(width, num_classes, 1)
     return nn.Sequential(parts)
 
 

@@ -38,9 +38,9 @@ import torch
 from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
-from pixelwise.layers.bilinear import resize
 from pixelwise.layers.convolution import ConvNormAct
 from pixelwise.layers.dilated import DilatedNetwork
+from pixelwise.layers.grid_pooling import GridPooling
 from pixelwise.networks.backbones import backbone_row, dilated_row
 from pixelwise.specs import Facts, NetworkKind, Paper, Published, Spec
 
@@ -105,30 +105,6 @@ class DeepLabV3Spec(Spec):
         return DilatedNetwork(self, trunk, num_classes, head, auxiliary=self.auxiliary)
 
 
-class ImagePooling(nn.Module):
-    """The mean over the picture, a 1x1 convolution of it, spread over all places (section 3.3)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.unit = ConvNormAct(channels, WIDTH, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, 256, H, W).
-
-        Raises:
-            SpecError: a single picture in training, of which batch normalisation would see one value a map.
-
-        """
-        if self.training and len(x) == 1:
-            raise SpecError(
-                "image pooling in training: a batch of one picture",
-                expected="at least two pictures: of one, batch normalisation sees a single value of every map",
-                do="Set a larger batch_size, or choose a network without image pooling such as fcn_resnet50",
-            )
-        return resize(self.unit(self.pool(x)), *x.shape[-2:])
-
-
 class AtrousPyramid(nn.Module):
     """Figure 5: the same maps through a 1x1, through 3x3 of several rates, and as their mean; joined by a 1x1."""
 
@@ -136,7 +112,7 @@ class AtrousPyramid(nn.Module):
         super().__init__()
         branches: list[nn.Module] = [ConvNormAct(channels, WIDTH, 1)]
         branches += [ConvNormAct(channels, WIDTH, 3, padding=rate, dilation=rate) for rate in rates]
-        branches.append(ImagePooling(channels))
+        branches.append(GridPooling(channels, WIDTH))
         self.branches = nn.ModuleList(branches)
         self.project = ConvNormAct(len(branches) * WIDTH, WIDTH, 1)
         self.dropout = nn.Dropout(dropout)

@@ -20,6 +20,7 @@ from pixelwise.training.recipes import (
     lenet,
     nin,
     preact_resnet,
+    pspnet,
     resnet,
     segnet,
     unet,
@@ -69,6 +70,7 @@ RECIPES: Final[dict[str, Callable[[], Recipe]]] = {
     "unet_cells": unet.unet_cells,
     "vnet": volumes.vnet,
     "unet3d": volumes.unet3d,
+    "pspnet": pspnet.pspnet,
     "deeplabv3": deeplabv3.deeplabv3,
     "deeplabv3_os8": deeplabv3.deeplabv3_os8,
 }
