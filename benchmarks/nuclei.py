@@ -8,7 +8,8 @@ seed 0. Every way trains the same network from the same weights on the same crop
 crops of 160 x 160 pixels each: with 82 training pictures 82 steps an epoch, 1,640 in all, eight minutes on two cores.
 
 - ``none``: two classes; pieces are divided at their thickest places.
-- ``weights``: two classes, the weight map of the U-Net paper in the loss; each connected piece is a nucleus.
+- ``weights``: two classes, the weight map of the U-Net paper in the loss; each connected piece is a nucleus, and the
+  gaps that keep neighbours apart are closed.
 - ``border``: a third output for the rims; insides are grown back over them.
 
 For ``none`` and ``weights`` both readings are scored, pieces alone and pieces divided, so that the weight map is
@@ -32,7 +33,10 @@ from pixelwise.runs.model import load_model
 
 READINGS = {
     "none": ("threshold,fill_holes,remove_small(area=10)", "threshold,fill_holes,watershed,remove_small(area=10)"),
-    "weights": ("threshold,fill_holes,remove_small(area=10)", "threshold,fill_holes,watershed,remove_small(area=10)"),
+    "weights": (
+        "threshold,fill_holes,remove_small(area=10),grow",
+        "threshold,fill_holes,watershed,remove_small(area=10),grow",
+    ),
     "border": ("threshold,fill_holes,watershed(seeds=interior,on=probability),remove_small(area=10)",),
 }
 SETTINGS = {"crop": "160", "patches": "4", "batch_size": "4", "augment": "cells"}

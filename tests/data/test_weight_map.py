@@ -6,7 +6,8 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelwise.data.weight_map import NEGLIGIBLE, connected_objects, separate_touching, weight_map
+from pixelwise.data import samples
+from pixelwise.data.weight_map import NEGLIGIBLE, close_contacts, connected_objects, separate_touching, weight_map
 from pixelwise.errors import DataError, UsageError
 
 
@@ -116,6 +117,34 @@ def test_touching_objects_are_separated(shape, kind) -> None:
     assert (got != instances).any()
     np.testing.assert_array_equal(separate_touching(got), got)
     np.testing.assert_array_equal(separate_touching(np.ones(shape, kind)), np.ones(shape))
+
+
+@pytest.mark.parametrize("reach", [1, 2])
+def test_gaps_go_to_the_nearest_of_two_objects(reach) -> None:
+    rng = np.random.default_rng(reach)
+    objects = separate_touching(np.kron(rng.integers(0, 40, (6, 7)), np.ones((4, 3), int)).astype(np.int32))
+    is_open = rng.random(objects.shape) < 0.9
+    got = close_contacts(objects, reach_px=reach, is_open=is_open)
+    places = [tuple(place) for place in np.argwhere(objects)]
+    changed = 0
+    for place in np.ndindex(*objects.shape):
+        apart = {other: np.subtract(other, place) for other in places}
+        seen = {objects[other] for other, step in apart.items() if np.abs(step).max() <= 2 * reach}
+        near = [other for other, step in apart.items() if np.abs(step).max() <= reach]
+        if objects[place] or not is_open[place] or len(seen) < 2 or not near:
+            assert got[place] == objects[place]
+        else:
+            assert got[place] == objects[min(near, key=lambda other: (np.hypot(*apart[other]), tuple(apart[other])))]
+            changed += 1
+    assert changed > 20
+
+
+def test_closing_undoes_the_separation_of_real_nuclei() -> None:
+    _, labels = samples.nuclei()
+    truth = labels.astype(np.int32)
+    apart = separate_touching(truth)
+    lost, left = (apart != truth).sum(), (close_contacts(apart) != truth).sum()
+    assert left < lost  # some are drawn with a narrow gap between them
 
 
 def test_the_border_between_touching_objects_weighs_most() -> None:

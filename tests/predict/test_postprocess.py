@@ -35,7 +35,8 @@ def discs(*places: tuple[int, int, int], size: tuple[int, int] = (40, 60)) -> np
 
 def test_text_and_record_are_ways_there_and_back():
     text = (
-        "guided_filter(radius=2),threshold(value=0.4),fill_holes,watershed(min_distance=7),remove_small(area=3),largest"
+        "guided_filter(radius=2),threshold(value=0.4),fill_holes,watershed(min_distance=7),remove_small(area=3),"
+        "grow(px=2),largest"
     )
     pipeline = Pipeline.parse(text)
     assert pipeline.to_text() == text
@@ -55,7 +56,7 @@ def test_text_and_record_are_ways_there_and_back():
         (
             "fill_hole",
             "'fill_hole' is not a step of post-processing. Expected guided_filter, threshold, fill_holes, watershed, "
-            "remove_small, largest. Did you mean fill_holes?",
+            "remove_small, grow, largest. Did you mean fill_holes?",
         ),
         ("remove_small(size=3)", "remove_small has no parameter 'size'. Expected area."),
         ("remove_small(area=0)", "remove_small(area=0). Expected area: at least 1 pixel. Correct the number."),
@@ -68,13 +69,13 @@ def test_text_and_record_are_ways_there_and_back():
         ("fill_holes((", "post 'fill_holes((' cannot be read from 'fill_holes((' on."),
         (
             "largest,fill_holes",
-            "fill_holes after largest. Expected first what smooths, then one threshold, then what looks at one object, "
-            "then largest. Change the order.",
+            "fill_holes after largest. Expected what smooths, one threshold, what looks at one object, one grow, then "
+            "largest. Change the order.",
         ),
         (
             "threshold,threshold",
-            "threshold after threshold. Expected first what smooths, then one threshold, then what looks at one "
-            "object, then largest. Give one threshold.",
+            "threshold after threshold. Expected what smooths, one threshold, what looks at one object, one grow, then "
+            "largest. Give one threshold.",
         ),
     ],
 )
@@ -117,6 +118,7 @@ def test_every_way_of_separation_has_steps_of_its_own(separate):
     pipeline = default_pipeline(task)
     pipeline.check_task(task)
     assert any(isinstance(step, Watershed) for step in pipeline.steps) is (separate != "weights")
+    assert (pipeline.gap is not None) is (separate == "weights")  # which draws touching objects apart
 
 
 # --- steps ----------------------------------------------------------------------------------------------------------
@@ -132,6 +134,14 @@ def test_the_threshold_decides_what_is_an_object_and_the_rest_which():
 def test_pieces_are_joined_by_sides_and_numbered_row_by_row():
     inside = np.array([[0, 1, 0, 1], [1, 0, 0, 1], [1, 1, 0, 0]], bool)
     assert labels_of(inside, "none").tolist() == [[0, 1, 0, 2], [3, 0, 0, 2], [3, 3, 0, 0]]
+
+
+def test_gaps_are_closed_after_small_objects_are_gone():
+    inside = np.zeros((5, 14), bool)
+    inside[1:4, [0, 1, 4, 5, 8, 11, 12]] = True
+    grown = labels_of(inside, "remove_small(area=4),grow")
+    assert grown[2].tolist() == [1, 1, 1, 2, 2, 2, 0, 0, 0, 0, 0, 3, 3, 0]
+    assert (grown[[0, 4]] == np.where(np.isin(np.arange(14), [2, 3]), grown[2], 0)).all()  # corners see both
 
 
 def test_small_objects_go():

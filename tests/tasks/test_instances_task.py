@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pixelwise.data.weight_map import weight_map
+from pixelwise.data.weight_map import separate_touching, weight_map
 from pixelwise.errors import DataError, SpecError, UsageError
 from pixelwise.tasks import Instances, make_task, task_from_json
-from pixelwise.tasks.separation import rims
+from pixelwise.tasks.separation import contacts, rims
 
 CLASSES = ("background", "cell")
 
@@ -47,6 +47,15 @@ def test_rims_are_what_lies_near_something_else(reach):
         assert np.array_equal(found, brute_rims(objects, reach))
 
 
+def test_contacts_are_what_the_weight_map_draws_apart():
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        objects = np.kron(rng.integers(0, 6, (4, 5)), np.ones((3, 4), np.int32)).astype(np.int32)
+        found = contacts(torch.tensor(objects)[None])[0].numpy()
+        assert found.any()
+        assert np.array_equal(found, (objects > 0) & (separate_touching(objects) == 0))
+
+
 def test_outputs_follow_from_the_separation():
     border, weights, none = (make_task("instances", CLASSES, separate=one) for one in ("border", "weights", "none"))
     assert (border.num_outputs, weights.num_outputs, none.num_outputs) == (3, 2, 2)
@@ -72,7 +81,9 @@ def test_the_cost_is_cross_entropy_over_the_outputs_weighed_where_asked():
     expected = F.cross_entropy(logits, border.output_indices(target))
     assert torch.allclose(border.loss((logits,), target), expected)
     weighed = make_task("instances", CLASSES, separate="weights")
-    each = F.cross_entropy(logits[:, :2], target[:, 0].long(), reduction="none")
+    apart = torch.tensor(separate_touching(objects) > 0).long()[None]
+    assert apart.sum() == target[:, 0].sum() - 2 * 7  # seven rows of either square touch
+    each = F.cross_entropy(logits[:, :2], apart, reduction="none")
     expected = (each * target[:, 1]).sum() / target[:, 1].sum()
     assert torch.allclose(weighed.loss((logits[:, :2],), target), expected)
     smaller = logits[:, :, 2:-2, 2:-2]  # valid convolutions: the rims are those of the whole planes
@@ -108,6 +119,19 @@ def test_the_meter_finds_objects_by_their_insides():
     assert (found["ap50"], found["object_f1"]) == (0.0, 0.0)
     other.load_state({name: other.state()[name] + meter.state()[name] for name in meter.state()})
     assert other.scores()["ap50"] == pytest.approx(2 / 5)
+
+
+def test_objects_drawn_apart_are_compared_with_the_whole_ones():
+    objects = np.zeros((9, 11), np.int32)
+    objects[3:6, 2:5], objects[3:6, 5:8] = 4, 9  # three columns each, of which the gap between them takes one each
+    task, target = make_task("instances", CLASSES, separate="weights"), planes(objects)
+    meter = task.meter()
+    meter.update(F.one_hot(task.output_indices(target), 2).permute(0, 3, 1, 2).float(), target)
+    assert meter.scores() == {"ap50": 1.0, "object_f1": 1.0, "mean_iou": 1.0}
+    target[:, 0, 4, 4] = 255  # where nothing is known nothing grows
+    meter = task.meter()
+    meter.update(F.one_hot(task.output_indices(target).clamp(max=1), 2).permute(0, 3, 1, 2).float(), target)
+    assert meter.scores()["ap50"] == 1.0
     empty = task.meter()
     nothing = planes(np.zeros((4, 4), np.int32))
     empty.update(F.one_hot(task.output_indices(nothing), 3).permute(0, 3, 1, 2).float(), nothing)

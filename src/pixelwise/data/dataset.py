@@ -54,7 +54,7 @@ class Dataset:
             places that are the same in every epoch.
         foreground: probability that a crop is aimed at a pixel of the foreground (:mod:`pixelwise.data.foreground`):
             of a class drawn uniformly from those that the picture shows, at a place drawn uniformly from its pixels.
-        is_weighed: whether the pixels around objects get their weights, and touching objects background between them
+        is_weighed: whether pixels get the weights of a map in which touching objects have background between them
             (:mod:`pixelwise.data.weight_map`), once a picture; without, all weigh 1. Only objects have weights.
 
     Raises:
@@ -214,9 +214,9 @@ class Dataset:
             return image, label_map
         if not self._is_weighed:
             return image, join_planes(label_map, None, objects)
-        objects = separate_touching(objects)
-        label_map = np.where((label_map != IGNORE) & (objects == 0), np.uint8(0), label_map)
-        return image, join_planes(label_map, weight_map(objects, label_map=label_map), objects)
+        apart = separate_touching(objects)
+        drawn_apart = np.where((label_map != IGNORE) & (apart == 0), np.uint8(0), label_map)
+        return image, join_planes(label_map, weight_map(apart, label_map=drawn_apart), objects)
 
     def _label_map(self, index: int, image: NDArray[Any]) -> NDArray[np.uint8]:
         label_map = self._reader.label_map(index)

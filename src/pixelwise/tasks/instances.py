@@ -17,7 +17,7 @@ from pixelwise.specs import NetworkKind
 from pixelwise.tasks.base import Task, TaskChoices, at_least_float32, refuse_binary
 from pixelwise.tasks.crop import crop_to_logits
 from pixelwise.tasks.object_meter import ObjectMeter
-from pixelwise.tasks.separation import BORDER_PX, SEPARATIONS, Separation, rims
+from pixelwise.tasks.separation import BORDER_PX, CONTACT_PX, SEPARATIONS, Separation, contacts, rims
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +115,8 @@ class Instances(Task):
         index = target[:, CLASS].long()
         if self.separation == "border":
             index = index.masked_fill(rims(target[:, OBJECT], self.border_px) & (index != IGNORE), len(self.classes))
+        if self.separation == "weights":
+            index = index.masked_fill(contacts(target[:, OBJECT]) & (index != IGNORE), 0)
         return index
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -134,8 +136,9 @@ class Instances(Task):
         return torch.cat([background, inner, rim], 1)
 
     def meter(self) -> ObjectMeter:
-        """Return an empty meter: ap50 and object_f1 of interiors, mean_iou of the outputs."""
-        return ObjectMeter(self.num_outputs, len(self.classes), self.output_indices)
+        """Return an empty meter: ap50 and object_f1 of objects (``border``: interiors), mean_iou of the outputs."""
+        grown_px = CONTACT_PX if self.is_weighed else 0
+        return ObjectMeter(self.num_outputs, len(self.classes), self.output_indices, grown_px=grown_px)
 
     def to_json(self) -> dict[str, Any]:
         """Return the task as plain JSON."""

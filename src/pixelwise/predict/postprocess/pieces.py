@@ -30,7 +30,7 @@ def divide(class_map: NDArray[np.uint8], values: NDArray[np.float32], num_classe
     """Divide a class map into objects, piece by piece, by the steps of a pipeline.
 
     Objects are numbered in the order of the pieces' first pixels, row by row, and within a piece as its steps number
-    them. Steps for whole pictures come last.
+    them. Then gaps are closed; steps for whole pictures come last.
 
     Args:
         class_map: (H, W), 0 for the background, 255 where there is no answer.
@@ -52,6 +52,8 @@ def divide(class_map: NDArray[np.uint8], values: NDArray[np.float32], num_classe
             np.copyto(target, place[own], where=own > 0)
             count += len(numbers)
             classes.append(np.full(len(numbers), index, np.uint8))
+    if pipeline.gap is not None:
+        labels = pipeline.gap.apply(labels, class_map != IGNORE)
     return _chosen(Divided(labels, np.concatenate(classes)), pipeline)
 
 

@@ -22,6 +22,8 @@ from pixelwise.predict.postprocess.smoothing import GuidedFilter
 from pixelwise.predict.postprocess.steps import (
     FieldStep,
     FillHoles,
+    GapStep,
+    Grow,
     Largest,
     PictureStep,
     Piece,
@@ -37,9 +39,10 @@ from pixelwise.tasks import Instances, Segmentation, Task
 from pixelwise.values import coerce, describe_type, readings
 
 STEPS: Final[Mapping[str, type[Step]]] = {
-    step.name: step for step in (GuidedFilter, Threshold, FillHoles, Watershed, RemoveSmall, Largest)
+    step.name: step for step in (GuidedFilter, Threshold, FillHoles, Watershed, RemoveSmall, Grow, Largest)
 }
 _ORDER: Final[tuple[Stage, ...]] = get_args(Stage)
+_AT_MOST_ONE: Final = (_ORDER.index("threshold"), _ORDER.index("gap"))
 _STEP: Final = re.compile(r"\s*(\w+)\s*(?:\(([^()]*)\))?\s*(?:,|$)")
 _EXAMPLE: Final = 'For example --post "fill_holes,remove_small(area=30)"'
 
@@ -58,12 +61,12 @@ class Pipeline:
     def __post_init__(self) -> None:
         stages = [_ORDER.index(step.stage) for step in self.steps]
         for place, (before, after) in enumerate(itertools.pairwise(stages)):
-            if after < before or before == after == _ORDER.index("threshold"):
+            if after < before or before == after in _AT_MOST_ONE:
                 first, second = self.steps[place].name, self.steps[place + 1].name
                 raise UsageError(
                     f"{second} after {first}",
-                    expected="first what smooths, then one threshold, then what looks at one object, then largest",
-                    do="Change the order" if after < before else "Give one threshold",
+                    expected="what smooths, one threshold, what looks at one object, one grow, then largest",
+                    do="Change the order" if after < before else f"Give one {second}",
                 )
 
     @classmethod
@@ -125,7 +128,12 @@ class Pipeline:
     @property
     def of_objects(self) -> tuple[Step, ...]:
         """The steps that look at objects, one by one or all together."""
-        return tuple(step for step in self.steps if isinstance(step, (PieceStep, PictureStep)))
+        return tuple(step for step in self.steps if isinstance(step, (PieceStep, GapStep, PictureStep)))
+
+    @property
+    def gap(self) -> GapStep | None:
+        """The step that closes gaps between objects; None without one."""
+        return next((step for step in self.steps if isinstance(step, GapStep)), None)
 
     @property
     def of_pictures(self) -> tuple[PictureStep, ...]:
@@ -227,7 +235,8 @@ def default_pipeline(task: Task) -> Pipeline:
         "weights": (),
         "none": (Watershed(),),
     }
-    return Pipeline((Threshold(), FillHoles(), *divide[task.separation], RemoveSmall(area=10)))
+    grow = (Grow(),) if task.is_weighed else ()
+    return Pipeline((Threshold(), FillHoles(), *divide[task.separation], RemoveSmall(area=10), *grow))
 
 
 def _parameters(text: str, whole: str) -> dict[str, str]:

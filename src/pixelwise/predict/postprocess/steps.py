@@ -6,7 +6,8 @@ Steps come in this order, each kind any number of times, the threshold at most o
 2. the *threshold* decides which pixels belong to an object;
 3. steps for a *piece* look at one connected piece of a class at a time, joined where pixels share a side: what they do
    does not depend on the rest of the picture, so that a picture of any size can be worked through strip by strip;
-4. steps for the whole *picture* compare all objects, which a picture larger than memory does not allow.
+4. steps for the *gaps* between objects look at what lies within a few pixels of them;
+5. steps for the whole *picture* compare all objects, which a picture larger than memory does not allow.
 """
 
 from abc import ABC, abstractmethod
@@ -17,9 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelwise.data.weight_map import close_contacts
 from pixelwise.errors import UsageError
+from pixelwise.tasks.separation import CONTACT_PX
 
-Stage = Literal["field", "threshold", "piece", "picture"]
+Stage = Literal["field", "threshold", "piece", "gap", "picture"]
 JOINED_BY_SIDES = 4
 """OpenCV's name for pieces whose pixels share a side; what encloses them joins at corners, too (8)."""
 
@@ -74,6 +77,26 @@ class PieceStep(Step):
     @abstractmethod
     def apply(self, piece: Piece) -> NDArray[np.int32]:
         """Return the piece's labels anew."""
+
+
+class GapStep(Step):
+    """Changes labels near the edges of objects."""
+
+    stage: ClassVar[Stage] = "gap"
+
+    @property
+    @abstractmethod
+    def reach_px(self) -> int:
+        """How far objects get pixels."""
+
+    @property
+    @abstractmethod
+    def sight_px(self) -> int:
+        """How far the labels lie from a pixel that decide about it."""
+
+    @abstractmethod
+    def apply(self, labels: NDArray[np.int32], is_open: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Return labels (H, W) anew, changed only where there were none and where it ``is_open`` to that."""
 
 
 class PictureStep(Step):
@@ -159,6 +182,36 @@ class FillHoles(PieceStep):
             if len(enclosing) == 1 and piece.is_free[box][inside].all():
                 filled[box][inside] = enclosing[0]
         return filled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grow(GapStep):
+    """Close narrow gaps between objects: both grow by ``px``, only towards each other and never over another object.
+
+    Models that draw touching objects apart by a pixel each (``separate=weights``) give them that pixel back.
+    """
+
+    name: ClassVar[str] = "grow"
+
+    px: int = CONTACT_PX
+
+    def __post_init__(self) -> None:
+        """Refuse what grows nothing."""
+        require(self.px >= 1, self, "px", "at least 1 pixel")
+
+    @property
+    def reach_px(self) -> int:
+        """As far as an object grows."""
+        return self.px
+
+    @property
+    def sight_px(self) -> int:
+        """The other object lies within twice that."""
+        return 2 * self.px
+
+    def apply(self, labels: NDArray[np.int32], is_open: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Return the labels with the gaps closed."""
+        return close_contacts(labels, reach_px=self.px, is_open=is_open)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
