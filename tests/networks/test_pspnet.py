@@ -10,6 +10,7 @@ from pixelwise import analysis, catalogue
 from pixelwise.analysis.reach.follow import follow
 from pixelwise.errors import SpecError
 from pixelwise.layers.dilated import DilatedNetwork
+from pixelwise.layers.grid_pooling import GridMeans
 from pixelwise.networks.segmentation.pspnet import PoolingPyramid
 from pixelwise.weights import load_tensors
 
@@ -55,6 +56,14 @@ def means(x: Tensor, parts: int) -> Tensor:
             columns = slice(j * width // parts, math.ceil((j + 1) * width / parts))
             grid[:, :, i, j] = x[:, :, rows, columns].mean((2, 3))
     return grid
+
+
+@pytest.mark.parametrize("size", [(13, 9), (12, 6), (5, 2), (1, 60)])
+@pytest.mark.parametrize("parts", [2, 3, 6])
+def test_means_over_a_grid_are_those_of_adaptive_pooling(size: tuple[int, int], parts: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    torch.testing.assert_close(GridMeans(parts)(x), torch.nn.AdaptiveAvgPool2d(parts)(x))
 
 
 def between(old: int, new: int) -> Tensor:
@@ -114,7 +123,10 @@ def test_a_batch_of_one_picture_is_refused_in_training_only() -> None:
 def test_the_pyramid_sees_the_whole_picture() -> None:
     """Of every network with such layers tests/predict/test_tiled_answers.py says that tiles are blended."""
     seen = follow(PoolingPyramid(4, (1, 2, 3, 6)).eval().to("meta"), 4, (30, 26)).findings.whole
-    assert list(seen) == [f"levels.{level}.pool (adaptive_avg_pool2d)" for level in range(4)]
+    assert list(seen) == [
+        "levels.0.pool (adaptive_avg_pool2d)",
+        *(f"levels.{level}.pool (mean)" for level in (1, 2, 3)),
+    ]
 
 
 @pytest.mark.parametrize("columns", [{"output_stride": 32}, {"bins": ()}, {"bins": (0, 1)}, {"dropout": 1.0}])

@@ -4,6 +4,7 @@ Sources: Chen et al. 2017 (DeepLab-v3, arXiv:1706.05587), section 3.3, with one 
 arXiv:1612.01105), section 3.2, with grids of 1, 2, 3 and 6 parts a side.
 """
 
+import torch
 from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
@@ -11,11 +12,29 @@ from pixelwise.layers.bilinear import resize
 from pixelwise.layers.convolution import ConvNormAct
 
 
-class GridPooling(nn.Module):
-    """The means over ``parts`` x ``parts`` rectangles, a 1x1 convolution of them, interpolated to all places.
+class GridMeans(nn.Module):
+    """The means over ``parts`` x ``parts`` rectangles, as PyTorch's adaptive pooling takes them.
 
     Rectangle i of a side of n places reaches from floor(i n / parts) up to, but not including, ceil((i + 1) n / parts):
-    where n is no multiple of ``parts`` neighbours share places.
+    where n is no multiple of ``parts`` neighbours share places. On a GPU the gradient of adaptive pooling does not
+    repeat bit for bit, and training refuses it; that of these means does.
+    """
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, C, parts, parts)."""
+        for axis in (2, 3):
+            size = x.shape[axis]
+            ends = [(part * size // self.parts, -(-(part + 1) * size // self.parts)) for part in range(self.parts)]
+            x = torch.stack([x.narrow(axis, start, stop - start).mean(axis) for start, stop in ends], axis)
+        return x
+
+
+class GridPooling(nn.Module):
+    """The means over ``parts`` x ``parts`` rectangles, a 1x1 convolution of them, interpolated to all places.
 
     Args:
         channels: of the maps.
@@ -27,7 +46,7 @@ class GridPooling(nn.Module):
     def __init__(self, channels: int, width: int, parts: int = 1) -> None:
         super().__init__()
         self.parts = parts
-        self.pool = nn.AdaptiveAvgPool2d(parts)
+        self.pool = nn.AdaptiveAvgPool2d(1) if parts == 1 else GridMeans(parts)
         self.unit = ConvNormAct(channels, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
