@@ -1,11 +1,16 @@
 """Scores of instances: objects found, told apart and outlined, in the size of the masks as they were drawn.
 
-Sources and rules: :mod:`pixelwise.metrics.instances`. All scores come from counts added up over the images, so that an
-image without objects still counts what was invented there. ``count_error`` is the mean over the images of how far the
-number of predicted objects is from the true one, as a share of the true one (of 1 where there is none).
+Sources and rules: :mod:`pixelwise.metrics.instances`. Most scores come from counts added up over the images, so that an
+image without objects still counts what was invented there. Two are means over the images:
 
-Objects of different classes are never matched with each other: the counts are those of each class, added up, and AP,
-PQ and AJI of a class stand in its own row.
+- ``aggregated_jaccard``, as Kumar et al. 2017 and their MoNuSeg challenge (2020) report it. Added up, one object that
+  swallows a hundred others would enter the sum a hundred times and decide the score of all images. An image without
+  objects in truth and prediction has none and is left out; one with objects in either alone has 0.
+- ``count_error``: how far the number of predicted objects is from the true one, as a share of the true one (of 1 where
+  there is none).
+
+Objects of different classes are never matched with each other: the counts of an image are those of each class, added
+up, and AP, PQ and AJI of a class stand in its own row. The background has no row.
 """
 
 import numpy as np
@@ -19,6 +24,7 @@ from pixelwise.evaluation.scores import defined
 from pixelwise.evaluation.tally import Array, Measured, tally_sums
 from pixelwise.evaluation.work import Findings, Work
 from pixelwise.metrics import IOU_THRESHOLDS, InstanceCounts, instance_counts, mean_defined
+from pixelwise.metrics.per_class import ratio
 from pixelwise.predict.instance_prediction import InstancePrediction
 
 AP50, AP75 = IOU_THRESHOLDS.index(0.5), IOU_THRESHOLDS.index(0.75)
@@ -49,32 +55,38 @@ def score_instances(work: Work) -> Findings:
             for place in range(1, len(work.classes))
         ]
         row = np.concatenate([one.row() for one in counts])
+        jaccards = np.array([one.aggregated_jaccard() for one in (_pooled(row), *counts)])
         true, found = (float(sum(getattr(one, side) for one in counts)) for side in ("truth", "predicted"))
-        rows.append([*row, abs(found - true) / max(true, 1)])
+        rows.append([*row, *np.nan_to_num(jaccards), *~np.isnan(jaccards), abs(found - true) / max(true, 1)])
         objects += int(true)
-        score = defined(float(_pooled(row[None]).average_precision()[0, AP50]))
+        score = defined(float(_pooled(row).average_precision()[AP50]))
         samples.append(work.sample(index, score, truth=_count_text(true), prediction=_count_text(found)))
     if not objects:
         raise DataError("No mask of the split shows an object", expected="at least one", do="Check how masks are read")
 
+    kinds = len(work.classes) - 1
+
     def measure(sums: Array) -> Measured:
-        counts = _pooled(sums[:, :-1])
+        each = sums[:, : kinds * _PER_CLASS]
+        total, defined_in = np.split(sums[:, kinds * _PER_CLASS : -1], 2, axis=1)
+        jaccard = ratio(total, defined_in)  # of all classes, then of each
+        counts = _pooled(each)
         precision = counts.average_precision()
         overall = {
             "ap50": precision[:, AP50],
             "ap75": precision[:, AP75],
             "mean_ap": mean_defined(precision),
-            "aggregated_jaccard": counts.aggregated_jaccard(),
+            "aggregated_jaccard": jaccard[:, 0],
             "panoptic_quality": counts.panoptic_quality(),
             "object_f1": counts.recognition_quality(),
             "count_error": sums[:, -1] / len(rows),
         }
-        return Measured(overall, *_of_classes(sums[:, :-1]))
+        return Measured(overall, *_of_classes(each, jaccard[:, 1:]))
 
     tally = tally_sums(
         scipy.sparse.csr_array(np.array(rows)),
         measure,
-        work.classes,
+        work.classes[1:],
         images=len(rows),
         seed=work.seed,
         should_stop=work.should_stop,
@@ -83,26 +95,22 @@ def score_instances(work: Work) -> Findings:
 
 
 def _pooled(sums: Array) -> InstanceCounts:
-    """Counts of all classes together, of (b, (K - 1) * (T + 6)) sums."""
-    return InstanceCounts.from_row(sums.reshape(len(sums), -1, _PER_CLASS).sum(1))
+    """Counts of all classes together, of (..., (K - 1) * (T + 6)) sums."""
+    return InstanceCounts.from_row(sums.reshape(*sums.shape[:-1], -1, _PER_CLASS).sum(-2))
 
 
-def _of_classes(sums: Array) -> tuple[dict[str, Array], NDArray[np.float64]]:
-    """Scores of each class, (b, K), undefined for the background, and how many objects of each there are."""
+def _of_classes(sums: Array, jaccard: Array) -> tuple[dict[str, Array], NDArray[np.float64]]:
+    """Scores of each class but the background, (b, K - 1), and how many objects of each there are."""
     counts = InstanceCounts.from_row(sums.reshape(len(sums), -1, _PER_CLASS))
     precision = counts.average_precision()
     columns = {
         "ap50": precision[..., AP50],
         "ap75": precision[..., AP75],
         "mean_ap": mean_defined(precision),
-        "aggregated_jaccard": counts.aggregated_jaccard(),
+        "aggregated_jaccard": jaccard,
         "panoptic_quality": counts.panoptic_quality(),
     }
-    aside = np.full((len(sums), 1), np.nan)
-    return (
-        {name: np.concatenate([aside, values], 1) for name, values in columns.items()},
-        np.concatenate([np.zeros((len(sums), 1)), counts.truth], 1),
-    )
+    return columns, counts.truth
 
 
 def _count_text(number: float) -> str:

@@ -15,7 +15,9 @@ Definitions, with G the true objects, S the predicted ones, and IoU the shared p
 
 Empty images: without any object in truth and prediction alike all are undefined (NaN); with objects in one of both
 alone AJI, PQ, RQ and average precision are 0. SQ is undefined without a match. Counts of several images are added
-before dividing (:class:`InstanceCounts`), so that an image without objects still counts what was predicted there.
+before dividing (:class:`InstanceCounts`), so that an image without objects still counts what was predicted there; but
+AJI is that of one image, and of several the mean, as in its paper's tables: added up, a predicted object that is laid
+beside a hundred true ones would enter a hundred times.
 """
 
 from collections.abc import Sequence
