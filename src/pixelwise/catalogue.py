@@ -85,18 +85,20 @@ def names() -> tuple[str, ...]:
     return tuple(_SPECS)
 
 
-def spec(name: str, *, backbone: str | None = None) -> Spec:
-    """Return the row of a paper's table that has this name.
+def spec(name: str, *, backbone: str | None = None, **columns: object) -> Spec:
+    """Return the row of a paper's table that has this name, with other values in some columns where they are given.
 
     >>> spec("fcn8s", backbone="resnet50")
+    >>> spec("vnet", widths=(8, 16, 32))
 
     Args:
         name: one of :func:`names`, or of ``ALIASES``.
         backbone: the classification network that the network is to stand on, in place of the row's own.
+        columns: as for :meth:`~pixelwise.specs.Spec.replace`.
 
     Raises:
         UsageError: an unknown name, with those that resemble it.
-        SpecError: a network that stands on none, or a backbone that cannot serve.
+        SpecError: a network that stands on none, a backbone that cannot serve, an unknown column, a wrong value.
 
     """
     found = _SPECS.get(ALIASES.get(name, name))
@@ -104,12 +106,17 @@ def spec(name: str, *, backbone: str | None = None) -> Spec:
         others = [alias for alias, row in ALIASES.items() if not alias.startswith(row)]  # resnet20_cifar10 says no more
         hint = suggest(name.lower(), (*_SPECS, *others)) or "`pixelwise nets` lists all of them"
         raise UsageError(f"there is no network {name!r}", do=hint)
+    row = _on_backbone(found, backbone)
+    return row.replace(**columns) if columns else row
+
+
+def _on_backbone(found: Spec, backbone: str | None) -> Spec:
     if backbone is None:
         return found
     if BACKBONE not in found.columns():
         choosing = [row.name for row in _SPECS.values() if BACKBONE in row.columns()]
         raise SpecError(
-            f"{name} stands on no backbone, asked for {backbone}",
+            f"{found.name} stands on no backbone, asked for {backbone}",
             expected="a network whose backbone can be chosen",
             do=f"Leave the backbone out, or choose one of {', '.join(choosing)}",
         )
@@ -117,7 +124,7 @@ def spec(name: str, *, backbone: str | None = None) -> Spec:
 
 
 def create(
-    name: str,
+    network: Spec | str,
     *,
     in_channels: int,
     num_classes: int,
@@ -125,10 +132,10 @@ def create(
     weights: Path | str | None = None,
     adapt: Collection[str] = (),
 ) -> Network:
-    """Build a network by name.
+    """Build a network.
 
     Args:
-        name: one of :func:`names`.
+        network: one of :func:`names`, or a spec, of which columns may have been changed.
         in_channels: channels of the images.
         num_classes: number of logits.
         backbone: the classification network to stand on, see :func:`spec`.
@@ -145,11 +152,12 @@ def create(
         WeightsError: the file is unsafe, damaged or does not fit.
 
     """
-    network = spec(name, backbone=backbone).build(in_channels, num_classes)
+    row = _on_backbone(network, backbone) if isinstance(network, Spec) else spec(network, backbone=backbone)
+    built = row.build(in_channels, num_classes)
     if weights is not None:
-        for note in load_weights(network, as_path(weights, "weights"), adapt=adapt):
+        for note in load_weights(built, as_path(weights, "weights"), adapt=adapt):
             _LOG.warning("%s: %s", weights, note)
-    return network
+    return built
 
 
 def spec_from_json(content: Mapping[str, Any]) -> Spec:

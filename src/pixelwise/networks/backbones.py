@@ -43,6 +43,8 @@ CLASSIFICATION: Final[tuple[Spec, ...]] = (
 )
 """Every row of the papers' tables, family by family in the order of the papers."""
 
+_IN_FULL_CONNECTIONS: Final = (alexnet.AlexNetSpec, vgg.VGGSpec)
+
 CLASSIFICATION_FAMILIES: Final[tuple[type[Spec], ...]] = (
     lenet.LeNetSpec,
     mlp.MLPSpec,
@@ -104,6 +106,11 @@ def backbone_row(name: str, owner: str) -> Spec:
         expected="the name of one",
         do=suggest(name, BACKBONES) or "`pixelwise nets` lists them",
     )
+
+
+def ends_in_full_connections(row: Spec) -> bool:
+    """Whether a classification network flattens its maps, and has full connections that can become convolutions."""
+    return isinstance(row, _IN_FULL_CONNECTIONS)
 
 
 def dilated_row(name: str, owner: str, output_stride: int, multi_grid: tuple[int, ...] = ()) -> Spec:

@@ -41,7 +41,7 @@ Training: 32s first, then 16s from the weights of 32s, then 8s from those of 16s
 import dataclasses
 from dataclasses import dataclass
 from itertools import count
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from torch import Tensor, nn
 
@@ -49,7 +49,7 @@ from pixelwise.errors import SpecError
 from pixelwise.layers.bilinear import Grid, bilinear_transposed, window_of
 from pixelwise.layers.full_connections import FlatteningNetwork
 from pixelwise.layers.trunk import graft, run_rows, run_trunk
-from pixelwise.networks.backbones import backbone_row
+from pixelwise.networks.backbones import backbone_row, ends_in_full_connections
 from pixelwise.networks.segmentation.fcn_blocks import Crop, as_convolution, zero_score
 from pixelwise.networks.segmentation.fcn_facts import FACTS
 from pixelwise.networks.segmentation.fcn_pyramid import FCNPyramid
@@ -83,12 +83,24 @@ class FCNSpec(Spec):
     """Share of values set to zero in training: after fc6 and fc7, or before the score of the last maps."""
 
     def __post_init__(self) -> None:
-        backbone_row(self.backbone, self.name)
+        row = backbone_row(self.backbone, self.name)
         if self.skips < 0 or self.padding < 0 or not 0 <= self.dropout < 1:
             raise SpecError(
                 f"{self.name}: skips={self.skips}, padding={self.padding}, dropout={self.dropout}",
                 expected="skips and padding of 0 or more; a dropout from 0 up to, but not 1",
                 do="Correct them",
+            )
+        if not ends_in_full_connections(row):
+            self._refuse_without_effect("padding", f"{self.backbone} is padded by itself")
+            self._refuse_without_effect("upsampling", f"on {self.backbone} scores are interpolated")
+        if not self.skips:
+            self._refuse_without_effect("skip_scaling", "there are no skips")
+
+    def _refuse_without_effect(self, column: str, why: str) -> None:
+        value, default = getattr(self, column), self.columns()[column].default
+        if value != default:
+            raise SpecError(
+                f"{self.name}: {column}={value} has no effect: {why}", expected=f"{default}", do="Leave it out"
             )
 
     @property
@@ -100,10 +112,13 @@ class FCNSpec(Spec):
     def precursors(self) -> tuple[Spec, ...]:
         """The networks with fewer skips, and the backbone."""
         coarser = (
-            dataclasses.replace(self.replace(skips=skips), name=dict(enumerate(STAGES)).get(skips, self.name))
+            dataclasses.replace(self._with_skips(skips), name=dict(enumerate(STAGES)).get(skips, self.name))
             for skips in reversed(range(self.skips))
         )
         return (*coarser, backbone_row(self.backbone, self.name))
+
+    def _with_skips(self, skips: int) -> Self:
+        return self.replace(skips=skips, skip_scaling=self.skip_scaling if skips else "none")
 
     def build(self, in_channels: int, num_classes: int) -> Network:
         """Make the network; any number of channels and classes is possible.

@@ -7,13 +7,14 @@ from torch import Tensor, nn
 
 from pixelwise.errors import SpecError
 from pixelwise.layers.bilinear import BilinearResize, resize
-from pixelwise.layers.sizes import crop, pad_to_multiple
-from pixelwise.layers.trunk import graft, levels, run_rows, run_trunk
+from pixelwise.layers.grafted import GraftedNetwork
+from pixelwise.layers.sizes import crop
+from pixelwise.layers.trunk import levels, run_rows
 from pixelwise.networks.segmentation.fcn_blocks import zero_score
 from pixelwise.specs import Network, Spec
 
 
-class FCNPyramid(Network):
+class FCNPyramid(GraftedNetwork):
     """The trunk's rows, ``dropout``, ``score``, a ``score_ROW`` for each skip, and ``up``.
 
     Args:
@@ -28,9 +29,7 @@ class FCNPyramid(Network):
     def __init__(
         self, spec: Spec, trunk: Network, num_classes: int, factors: tuple[float, ...], dropout: float
     ) -> None:
-        super().__init__(spec, trunk.in_channels, num_classes)
-        self.stages, self._keeps_ratio, least_side = graft(self, trunk)
-        self._least_side = 1 if self._keeps_ratio else least_side
+        super().__init__(spec, trunk, num_classes)
         last, *finer = reversed(levels(self.stages))
         if len(finer) < len(factors):
             raise SpecError(
@@ -52,29 +51,12 @@ class FCNPyramid(Network):
         """The score layers, that of the last maps last."""
         return (*(f"score_{name}" for name, _ in self._skips), "score")
 
-    def features(self, x: Tensor) -> list[Tensor]:
-        """Return the trunk's maps at the end of every stage, (N, C, H / stride, W / stride) of the padded picture."""
-        return run_trunk(self, self._padded(x))
-
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, H, W) of x (N, in_channels, H, W)."""
-        size, x = x.shape[-2:], self._padded(x)
+        size, x = x.shape[-2:], self.padded(x)
         maps = run_rows(self, x, {self._last.module, *(name for name, _ in self._skips)})
         y = self.score(self.dropout(maps[self._last.module]))  # (N, num_classes, H/32, W/32)
         for name, factor in self._skips:
             finer = self.get_submodule(f"score_{name}")(maps[name] * factor)  # twice as high and wide
             y = resize(y, *finer.shape[-2:]) + finer
         return crop(self.up(y, *x.shape[-2:]), *size)
-
-    def _padded(self, x: Tensor) -> Tensor:
-        self.check_input(x)
-        return pad_to_multiple(x, self._last.stride) if self._keeps_ratio else x
-
-    def check_size(self, *size: int) -> None:
-        """Refuse pictures of which a trunk of unpadded layers leaves nothing; others take every size."""
-        if min(size) < self._least_side:
-            raise SpecError(
-                f"{self.spec.name} cannot take images of {' x '.join(map(str, size))} pixels",
-                expected=f"at least {self._least_side} x {self._least_side}",
-                do="Enlarge the images" + ("" if self._keeps_ratio else ", or choose a backbone of padded layers"),
-            )

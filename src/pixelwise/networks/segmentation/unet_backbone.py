@@ -38,13 +38,14 @@ from torch import Tensor, nn
 from pixelwise.errors import SpecError
 from pixelwise.layers.bilinear import resize
 from pixelwise.layers.convolution import ConvNormAct, Normalisation
+from pixelwise.layers.grafted import GraftedNetwork
 from pixelwise.layers.initialisation import he_normal_
-from pixelwise.layers.sizes import crop, pad_to_multiple
-from pixelwise.layers.trunk import graft, levels, run_rows, run_trunk
+from pixelwise.layers.sizes import crop
+from pixelwise.layers.trunk import levels, run_rows
 from pixelwise.layers.upsampling import UpsamplingKind, upsample_2x
 from pixelwise.networks.backbones import backbone_row
 from pixelwise.networks.segmentation.unet_facts import PAPER
-from pixelwise.specs import Facts, Network, NetworkKind, Spec
+from pixelwise.specs import Facts, NetworkKind, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +91,13 @@ class UNetBackboneSpec(Spec):
         return UNetBackbone(self, in_channels, num_classes)
 
 
-class UNetBackbone(Network):
+class UNetBackbone(GraftedNetwork):
     """The trunk's rows, then up5, dec5, ..., up1, dec1 for a trunk that halves five times, and out."""
 
     spec: UNetBackboneSpec
 
     def __init__(self, spec: UNetBackboneSpec, in_channels: int, num_classes: int) -> None:
-        super().__init__(spec, in_channels, num_classes)
-        trunk = backbone_row(spec.backbone, spec.name).build(in_channels, 1)
-        self.stages, self._keeps_ratio, least_side = graft(self, trunk)
-        self._least_side = 1 if self._keeps_ratio else least_side
+        super().__init__(spec, backbone_row(spec.backbone, spec.name).build(in_channels, 1), num_classes)
         *finer, self._bottom = levels(self.stages)
         self._skips = {} if spec.skip == "none" else {stage.stride: stage for stage in finer}
         self._depth = self._bottom.stride.bit_length() - 1
@@ -136,13 +134,9 @@ class UNetBackbone(Network):
             he_normal_(row)
         return width
 
-    def features(self, x: Tensor) -> list[Tensor]:
-        """Return the trunk's maps at the end of every stage, (N, C, H / stride, W / stride) of the padded picture."""
-        return run_trunk(self, self._padded(x))
-
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, num_classes, H, W) of x (N, in_channels, H, W)."""
-        size, x = x.shape[-2:], self._padded(x)
+        size, x = x.shape[-2:], self.padded(x)
         maps = run_rows(self, x, {self._bottom.module, *(stage.module for stage in self._skips.values())})
         y = maps.pop(self._bottom.module)  # (N, 512, H/32, W/32)
         for level in range(self._depth, 0, -1):
@@ -156,19 +150,6 @@ class UNetBackbone(Network):
     def _join(self, skip: Tensor, up: Tensor) -> Tensor:
         up = resize(up, *skip.shape[-2:])
         return torch.cat([skip, up], dim=1) if self.spec.skip == "concatenate" else skip + up
-
-    def _padded(self, x: Tensor) -> Tensor:
-        self.check_input(x)
-        return pad_to_multiple(x, self._bottom.stride) if self._keeps_ratio else x
-
-    def check_size(self, *size: int) -> None:
-        """Refuse pictures of which a trunk of unpadded layers leaves nothing; others take every size."""
-        if min(size) < self._least_side:
-            raise SpecError(
-                f"{self.spec.name} cannot take images of {' x '.join(map(str, size))} pixels",
-                expected=f"at least {self._least_side} x {self._least_side}",
-                do="Enlarge the images" + ("" if self._keeps_ratio else ", or choose a backbone of padded layers"),
-            )
 
 
 def _row(backbone: str, params: int, macs: int) -> UNetBackboneSpec:
