@@ -70,6 +70,7 @@ def test_a_sum_is_the_sum():
         ),
         ("-1*ce", "loss '-1*ce': '-1' is not a factor. Expected a positive number. Write for example 0.5*ce."),
         ("inf*ce", "loss 'inf*ce': 'inf' is not a factor. Expected a positive number. Write for example 0.5*ce."),
+        ("ce*2", "loss 'ce*2': 'ce*2' is not a term. Expected 2*ce. Write the factor first."),
         ("*ce", "loss '*ce': '' is not a factor. Expected a positive number. Write for example 0.5*ce."),
         (
             "ce+0.5*ce",

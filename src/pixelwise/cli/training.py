@@ -26,6 +26,7 @@ from pixelwise.cli.options import (
     parse_names,
     parse_settings,
 )
+from pixelwise.errors import UsageError
 
 if TYPE_CHECKING:
     from pixelwise.runs.folder import Run
@@ -122,6 +123,8 @@ def train(
         task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind, ignore=parse_ignore(ignore),
         group_by=group_by, fractions=parse_fractions(split), metadata=parse_names(metadata),
     )  # fmt: skip
+    if loss is not None and not loss.strip():
+        raise UsageError("--loss is empty", expected="a sum such as ce+dice", do="Leave --loss out for the task's own")
     shorthands = [
         f"{key}={value}"
         for key, value in (("loss", loss), ("freeze", freeze), ("separate", separate), ("post", post))

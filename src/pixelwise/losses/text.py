@@ -58,6 +58,9 @@ def _parse_term(part: str, text: str, known: Known) -> LossTerm:
             do="For example 0.5*ce or focal(gamma=2)",
         )
     name = parts["name"].strip()
+    if (parts["factor"] or "").strip() in known and _parse_number(name) is not None:
+        turned = f"{name}*{parts['factor'].strip()}"
+        raise UsageError(f"loss {text!r}: {part!r} is not a term", expected=turned, do="Write the factor first")
     if name not in known:
         raise _no_such_loss(name, text, known)
     factor = 1.0 if parts["factor"] is None else _parse_number(parts["factor"])

@@ -17,6 +17,7 @@ from pixelwise.runtime import keep_freed_memory, set_threads
 from pixelwise.specs import Spec
 from pixelwise.storage.atomic import sweep_temporaries
 from pixelwise.storage.paths import as_path
+from pixelwise.tasks.loss_text import check_loss_text
 from pixelwise.training import distributed
 from pixelwise.training.announce import describe_augmentation, describe_cuts, describe_plan, describe_source
 from pixelwise.training.assemble import make_job, make_state, recipe_of
@@ -116,6 +117,7 @@ def train(
     chosen = make_recipe(recipe) if isinstance(recipe, str) else recipe
     if spec is not None:
         spec, chosen = choose_spec(spec, chosen, settings)
+    check_loss_text(settings.get("loss", chosen.loss))
     _check_numbers(workers=workers, batch=batch, checkpoint_steps=checkpoint_steps)
     root, options = Path(data), options or DataOptions()
     options = dataclasses.replace(options, task=task or options.task, bad_images=bad_images)

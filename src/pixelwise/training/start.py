@@ -55,6 +55,12 @@ CROP_FRACTION = 0.875
 MOST_HIDDEN = 0.9
 """Share of a split's objects that may be cut away: with fewer left there is nothing to learn or to measure."""
 
+OPTIONS = frozenset({
+    "seed", "device", "precision", "workers", "batch", "weights", "adapt", "class_weights", "name", "out", "task",
+    "bad_images",
+})  # fmt: skip
+"""What the command line and :func:`~pixelwise.training.session.train` take under one name; no fields of a recipe."""
+
 SMALL_PX = 64
 """Largest side of pictures that CIFAR's networks suit."""
 _ANY_OUTPUTS = 2
@@ -75,7 +81,9 @@ def choose_spec(spec: Spec | str, recipe: Recipe, settings: dict[str, str]) -> t
     if unknown is not None:
         raise RecipeError(
             f"neither the recipe nor {spec.name} has a field {unknown!r}",
-            do=suggest(unknown, recipe_fields | columns) or f"They have {', '.join(sorted(recipe_fields | columns))}",
+            do=_option(unknown, settings[unknown])
+            or suggest(unknown, recipe_fields | columns)
+            or f"They have {', '.join(sorted(recipe_fields | columns))}",
         )
     spec = spec.override({key: text for key, text in settings.items() if key not in recipe_fields})
     recipe = recipe.override({key: text for key, text in settings.items() if key in recipe_fields})
@@ -83,6 +91,13 @@ def choose_spec(spec: Spec | str, recipe: Recipe, settings: dict[str, str]) -> t
         channels = 3 if spec.facts is None else spec.facts.input_size[0]
         check_parts(recipe, build_on_meta(spec, channels, _ANY_OUTPUTS))
     return spec, recipe
+
+
+def _option(key: str, text: str) -> str:
+    """Name the option that a key is, where it is one; else empty."""
+    if key not in OPTIONS:
+        return ""
+    return f"Use --{key.replace('_', '-')} {text}, in Python {key}={text}"
 
 
 def default_network(manifest: Manifest) -> str:
