@@ -67,7 +67,7 @@ class MetadataColumn:
         if text not in self.values:
             raise DataError(
                 f"{picture}: {self.name} is '{show_path(text)}'",
-                expected=f"one of the values of the training pictures: {some(list(self.values))}",
+                expected="a value that a training picture had",
                 do=suggest(text, self.values) or "Correct the cell, or train with pictures of that value",
             )
         return [float(text == value) for value in self.values]

@@ -178,7 +178,11 @@ def _parse(head: bytes, path: Path, name: str) -> _Stored:
     affine = np.asarray(header.get_best_affine(), np.float64)
     orientation = nibabel.orientations.io_orientation(affine) if np.isfinite(affine).all() else np.array([[np.nan]])
     if np.isnan(orientation).any():
-        raise _damaged(name, "its matrix has no direction for each axis")
+        raise ImageError(
+            f"{name}: the matrix of its header is singular: it has no direction for each axis",
+            expected="spacings other than 0 (pixdim), and an invertible matrix (sform or qform)",
+            do="Write the volume again with the matrix of its scan, for instance with nibabel",
+        )
     scale = _UNITS_MM.get(header.get_xyzt_units()[0], 1.0)
     straight = affine @ nibabel.orientations.inv_ornt_aff(orientation, shape[:3])
     turned = [shape[int(np.flatnonzero(orientation[:, 0] == axis)[0])] for axis in range(3)]
