@@ -93,7 +93,11 @@ def test_prediction_from_the_command_line_takes_a_table(run, folder, tmp_path):
         (None, UsageError, "Nothing is said of target, age for The array. Expected target, age, which the model was"),
         ({"age": 3}, UsageError, "Nothing is said of target for The array"),
         ({"age": "old", "target": "dark"}, DataError, "The array: age is 'old'. Expected a number, as in training"),
-        ({"age": 3, "target": "drak"}, DataError, "target is 'drak'. Expected a value that a training picture had. Did"),
+        (
+            {"age": 3, "target": "drak"},
+            DataError,
+            "target is 'drak'. Expected a value that a training picture had. Did",
+        ),
     ],
 )
 def test_what_is_missing_or_unknown_is_an_error(run, said, error, message):
