@@ -10,6 +10,7 @@ from pixelwise.data.colour import are_coloured
 from pixelwise.data.reading import SampleReader
 from pixelwise.errors import DataError, RecipeError, SpecError
 from pixelwise.networks.classification.nin import NINSpec
+from pixelwise.training import start
 from pixelwise.training.device import settle_precision
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import (
@@ -21,6 +22,7 @@ from pixelwise.training.settle import (
     split_counts,
     val_batch_size,
 )
+from pixelwise.training.settle_batch import fewest_together
 from pixelwise.training.source import DataOptions, index_source
 from pixelwise.training.start import choose_spec, default_network, fit_to_memory
 
@@ -258,3 +260,25 @@ def test_what_only_volumes_have(tmp_path, setting):
         settle_recipe(
             Recipe().override(setting), manifest, build_on_meta(catalogue.spec("lenet5_relu"), 1, 2), is_batch_open=True
         )
+
+
+@pytest.mark.parametrize(("name", "least"), [("tv_deeplabv3_resnet50", 2), ("unet16", 1), ("fcn_resnet50", 1)])
+def test_networks_that_pool_the_whole_picture_get_two_of_them(tmp_path, name, least):
+    manifest = cells(tmp_path / "cells", [(64, 64)] * 6)  # four to train on: a quarter of them is one
+    assert settle(manifest, name)[0].batch_size == least
+    network = build_on_meta(catalogue.spec(name), 1, 2)
+    assert fewest_together(network, (64, 64)) == least
+
+
+def test_a_batch_of_one_that_cannot_be_trained_on_is_refused(tmp_path):
+    manifest = cells(tmp_path / "cells", [(64, 64)] * 6)
+    with pytest.raises(RecipeError, match=r"^tv_deeplabv3_resnet50 with a batch of one picture\..* Use --batch 2, or"):
+        settle(manifest, "tv_deeplabv3_resnet50", is_batch_open=False, batch_size=1)
+
+
+def test_dividing_a_batch_for_memory_leaves_two_pictures(monkeypatch):
+    monkeypatch.setattr(start, "free_memory_bytes", lambda _: 2**20)  # hardly any
+    for name, batch, expected in (("tv_deeplabv3_resnet50", 8, (2, 4)), ("unet16", 8, (1, 8))):
+        network = build_on_meta(catalogue.spec(name), 1, 2)
+        recipe = fit_to_memory(Recipe(batch_size=batch), network, (64, 64), torch.device("cpu"))
+        assert (recipe.batch_size, recipe.accumulate) == expected

@@ -18,6 +18,7 @@ from pixelwise.errors import DataError, RecipeError, SpecError
 from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS
 from pixelwise.training.recipe import AUTO, Recipe
+from pixelwise.training.settle_batch import settle_batch
 from pixelwise.training.settle_patches import has_large_pictures, settle_patches
 from pixelwise.training.settle_volumes import settle_volumes, volume_batch
 
@@ -39,7 +40,7 @@ class Sizes:
     picture: tuple[int, ...] | None
     """Size after preprocessing; None = unequal."""
     train: tuple[int, ...]
-    """Size of the training pictures or crops, of volumes the patches."""
+    """Size of the training pictures or crops, of volumes the patches: such that the network fills nothing up itself."""
     val_crop: tuple[int, ...] | None
     """Crops for validation, where the network cannot take whole pictures or they are large: one from the centre, or
     of large pictures as many as for training, at places that stay the same."""
@@ -85,6 +86,7 @@ def settle_recipe(
 
     Raises:
         SpecError: the network cannot take the size that is asked for.
+        RecipeError: it cannot be trained on a batch of one.
         DataError: there are no training pictures.
 
     """
@@ -93,19 +95,19 @@ def settle_recipe(
     if count == 0:
         raise DataError("No picture is in the training split", expected="at least one", do="Change the splits")
     recipe = settle_patches(_settle_size(recipe, manifest, network), manifest)
+    found = sizes(recipe, manifest, network)
     count *= recipe.patches or 1
     most = max(1, count // _FEWEST_STEPS) if is_batch_open else count
     if is_batch_open and manifest.form.dimensions == 3:
-        most = min(most, volume_batch(sizes(recipe, manifest, network).train))
+        most = min(most, volume_batch(found.train))
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, most))
+    recipe = settle_batch(recipe, network, found.train, count=count, is_batch_open=is_batch_open)
     if recipe.epochs is None:
         steps = math.ceil(count / (recipe.batch_size * recipe.accumulate))
         epochs = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, math.ceil(_STEPS / steps)))
         recipe = dataclasses.replace(recipe, epochs=epochs)
     if recipe.augment == AUTO:
-        found = sizes(recipe, manifest, network)
         recipe = dataclasses.replace(recipe, augment=_augmentation(manifest, found, shows_colours))
-    sizes(recipe, manifest, network)
     return recipe
 
 
@@ -125,6 +127,7 @@ def sizes(recipe: Recipe, manifest: Manifest, network: Network) -> Sizes:
             do="Use --set size=224 to resize them or --set crop=224 to cut pieces out of them",
         )
     _check_size(network, train)
+    train = network.filled_size(*train)
     if manifest.form.dimensions == 3:
         return Sizes(picture, train, None)  # validation has sizes of its own: settle_volumes.validated_sizes
     if recipe.crop is not None and has_large_pictures(manifest):

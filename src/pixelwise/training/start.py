@@ -46,6 +46,7 @@ from pixelwise.training.settle import (
     settle_recipe,
     sizes,
 )
+from pixelwise.training.settle_batch import fewest_together
 from pixelwise.training.settle_metadata import conditioned, settle_metadata
 from pixelwise.training.source import Source
 
@@ -126,7 +127,7 @@ def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, ...], devi
     fitting = suggest_batch_size(network, (network.in_channels, *found), free, optimiser=recipe.optimiser)
     if fitting >= recipe.batch_size:
         return recipe
-    parts = math.ceil(recipe.batch_size / max(1, fitting))
+    parts = math.ceil(recipe.batch_size / max(fewest_together(network, found), fitting))
     size = math.ceil(recipe.batch_size / parts)
     return dataclasses.replace(recipe, batch_size=size, accumulate=recipe.accumulate * parts)
 
