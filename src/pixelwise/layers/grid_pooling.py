@@ -17,7 +17,7 @@ class GridMeans(nn.Module):
 
     Rectangle i of a side of n places reaches from floor(i n / parts) up to, but not including, ceil((i + 1) n / parts):
     where n is no multiple of ``parts`` neighbours share places. On a GPU the gradient of adaptive pooling does not
-    repeat bit for bit, and training refuses it; that of these means does.
+    repeat bit for bit, and training with ``deterministic`` refuses it; that of these means does.
     """
 
     def __init__(self, parts: int) -> None:
