@@ -128,6 +128,7 @@ def test_order_and_rows_without_a_value_come_last(pixelwise, key):
         ),
         (("--markdown", "--json"), f"--json beside --markdown. {BESIDE} --json out."),
         (("resnet18", "--markdown"), f"resnet18 beside --markdown. {BESIDE} resnet18 out."),
+        (("--layers",), "--layers without a network. Expected one network. Name it: pixelwise nets unet."),
         (("--year", "1900"), "no network fits. Expected at least one. Ask for less at once."),
     ],
 )  # fmt: skip
@@ -146,6 +147,26 @@ def test_one_network_of_every_family_can_be_shown(pixelwise):
     families = {catalogue.spec(name).family: name for name in reversed(catalogue.names())}
     for name in families.values():
         assert pixelwise("nets", name).code == 0
+
+
+def test_what_was_published_stands_before_the_layers_and_hundreds_of_these_are_asked_for(pixelwise):
+    shown = pixelwise("nets", "enet").out.splitlines()
+    assert "published: class IoU 58.3 % on Cityscapes test (1024x512 input; paper)" in shown[:8]
+    assert shown[-1].endswith("layers within these are left out: pixelwise nets enet --layers lists all")
+    whole = pixelwise("nets", "enet", "--layers").out.splitlines()
+    rows = json.loads(pixelwise("nets", "enet", "--json").out)
+    stages = [row["name"] for row in rows["layers"] if row["level"] == "stage"]
+    inner = [row["name"] for row in rows["layers"] if row["level"] != "stage" and row["name"] not in stages]
+    assert [line.split()[0] for line in shown[-len(stages) - 1 : -1]] == stages
+    assert len(whole) - len(shown) + 1 == len(inner) == int(shown[-1].split()[0])
+    assert rows["published"][0]["value"] == 58.3
+    assert "left out" not in pixelwise("nets", "unet").out
+
+
+def test_scores_of_networks_for_pixels_are_listed(pixelwise):
+    (row,) = (row for row in listed(pixelwise, "--family", "fcn") if row["name"] == "fcn8s")
+    assert (row["top1"], row["metric"], row["value"]) == (None, "mean IoU %", 62.7)
+    assert "mean IoU 62.7 %; VOC 2011 val, 736 images" in pixelwise("nets", "--family", "fcn").out
 
 
 def test_published_weights_are_listed(pixelwise):

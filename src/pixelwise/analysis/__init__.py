@@ -2,7 +2,7 @@
 
 from pixelwise.analysis.layers import LayerRow, count_macs, count_parameters, layer_table, stage_shapes
 from pixelwise.analysis.memory import free_memory_bytes, saved_activation_bytes, suggest_batch_size, training_memory
-from pixelwise.analysis.published import Headline, headline
+from pixelwise.analysis.published import Headline, headline, show_score
 
 __all__ = [
     "Headline",
@@ -13,6 +13,7 @@ __all__ = [
     "headline",
     "layer_table",
     "saved_activation_bytes",
+    "show_score",
     "stage_shapes",
     "suggest_batch_size",
     "training_memory",

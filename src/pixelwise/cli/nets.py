@@ -1,16 +1,12 @@
 """``pixelwise nets``: the catalogue, and one network's layer table beside its paper."""
 
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from pixelwise.cli.nets_list import SortKey, Wanted, print_list
 from pixelwise.errors import UsageError
-
-if TYPE_CHECKING:
-    from pixelwise.specs import Spec
 
 
 def nets(
@@ -28,6 +24,9 @@ def nets(
     sees: Annotated[
         bool, typer.Option("--receptive-field", help="Of one network: what its answers depend on, instead of layers.")
     ] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Of one network: every layer, also where there are hundreds.")
+    ] = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the README's table, a row for each family.")
     ] = False,
@@ -38,27 +37,34 @@ def nets(
         "--sort": sort != "family", "--descending": descending,
     }  # fmt: skip
     if markdown:
-        _refuse_beside("--markdown", {str(name): name, **of_the_list, "--json": as_json, "--receptive-field": sees})
+        _refuse_beside("--markdown", {
+            str(name): name, **of_the_list, "--json": as_json, "--receptive-field": sees, "--layers": layers,
+        })  # fmt: skip
         from pixelwise.cli.nets_families import family_table
 
         typer.echo(family_table())
-    elif name is None and not sees:
+    elif name is None and not (sees or layers):
         wanted = Wanted(task=task, family=family, years=year, max_parameters=max_params, max_macs=max_macs)
         print_list(wanted, sort=sort, descending=descending, as_json=as_json)
     elif name is None:
         raise UsageError(
-            "--receptive-field without a network", expected="one network", do="Name it: pixelwise nets unet"
+            f"{'--receptive-field' if sees else '--layers'} without a network",
+            expected="one network",
+            do="Name it: pixelwise nets unet",
         )
     else:
         _refuse_beside(f"the network {name}", of_the_list)
         from pixelwise import catalogue
 
         if sees:
+            _refuse_beside("--receptive-field", {"--layers": layers})
             from pixelwise.cli.receptive_field import print_receptive_field
 
             print_receptive_field(catalogue.spec(name), as_json=as_json)
         else:
-            _print_one(catalogue.spec(name), as_json)
+            from pixelwise.cli.nets_one import print_one
+
+            print_one(catalogue.spec(name), as_json=as_json, all_layers=layers)
 
 
 def _refuse_beside(chosen: str, others: Mapping[str, object]) -> None:
@@ -74,60 +80,4 @@ def _refuse_beside(chosen: str, others: Mapping[str, object]) -> None:
             f"{', '.join(given)} beside {chosen}",
             expected="either the list, which can be filtered and sorted, one network, or the README's table",
             do=f"Leave {given[0]} out",
-        )
-
-
-def _print_one(spec: "Spec", as_json: bool) -> None:
-    import torch
-
-    from pixelwise.analysis.layers import layer_table
-
-    facts = spec.facts
-    assert facts is not None, "every row of the catalogue has facts"
-    with torch.device("meta"):
-        network = spec.build(facts.input_size[0], facts.num_classes)
-    table = layer_table(network, facts.input_size)
-    if as_json:
-        content = {
-            **spec.to_json(),
-            "paper": {"title": facts.paper.title, "year": facts.paper.year, "link": facts.paper.link},
-            "table": None if facts.variant else facts.table,
-            "variant": facts.variant or None,
-            "parameters": facts.params,
-            "macs": facts.macs,
-            "layers": [
-                {"name": row.name, "level": row.level, "kind": row.kind, "output_shape": row.output_shape,
-                 "parameters": row.parameters, "macs": row.macs}
-                for row in table
-            ],
-        }  # fmt: skip
-        typer.echo(json.dumps(content, indent=1))
-        return
-    from pixelwise.cli.tables import print_table
-
-    paper = facts.paper
-    source = f"{paper.authors}, “{paper.title}”, {paper.venue} ({paper.link})"
-    if facts.variant:
-        typer.echo(f"{spec.name}: not in the paper, but a variant of it ({facts.variant}).\nThe paper: {source}")
-    else:
-        typer.echo(f"{spec.name}: {source}, {facts.table}")
-    typer.echo(", ".join(f"{key}={value}" for key, value in spec.to_json()["columns"].items()))
-    stages = {row.name for row in table if row.level == "stage"}
-    rows = [
-        (
-            row.name if row.level == "stage" else f"  {row.name}",
-            row.kind,
-            "x".join(map(str, row.output_shape)),
-            row.parameters,
-            row.macs,
-        )
-        for row in table
-        if row.level == "stage" or row.name not in stages  # a stage of one layer would be listed twice
-    ]
-    print_table(("layer", "kind", "output", "parameters", "MACs"), rows)
-    printed = f" (the paper prints {facts.paper_params})" if facts.paper_params else ""
-    typer.echo(f"{facts.params:,} parameters{printed}, {facts.macs:,} MACs for one {facts.input_size} input")
-    for result in facts.published:
-        typer.echo(
-            f"published: {result.dataset}, {result.metric} {result.value:g} ({result.protocol}; {result.source})"
         )

@@ -47,6 +47,7 @@ class _Row:
             "name": spec.name, "family": spec.family, "task": spec.task, "year": facts.paper.year,
             "input": list(facts.input_size), "parameters": facts.params, "macs": facts.macs,
             "top1": result and result.top1, "top5": result and result.top5, "dataset": result and result.dataset,
+            "metric": (result and result.metric) or None, "value": result and result.value,
             "protocol": result and result.protocol, "source": result and result.source,
         }  # fmt: skip
 
@@ -56,7 +57,7 @@ class _Row:
         return (
             self.spec.name, self.spec.family, str(facts.paper.year), "x".join(map(str, facts.input_size)),
             facts.params, facts.macs, *("" if value is None else f"{value:.2f}" for value in (top1, top5)),
-            "" if result is None else f"{result.dataset}, {result.protocol} ({result.source})",
+            "" if result is None else "; ".join(filter(None, (result.score, result.where))),
         )  # fmt: skip
 
 

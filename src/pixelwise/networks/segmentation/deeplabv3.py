@@ -169,7 +169,16 @@ SPECS: tuple[DeepLabV3Spec, ...] = (
     DeepLabV3Spec(
         name="deeplabv3_r101_os8",
         output_stride=8,
-        facts=_facts("figure 5, table 6", 513, 58_040_661, 246_182_050_240),
+        facts=_facts(
+            "figure 5, table 6",
+            513,
+            58_040_661,
+            246_182_050_240,
+            (
+                _published(78.51, "trained at output stride 16"),
+                _published(79.77, "the same, several scales and flips"),
+            ),
+        ),
     ),
     DeepLabV3Spec(
         name="deeplabv3_r50_os16", backbone="resnet50", facts=_facts("figure 5", 513, 39_048_533, 50_435_832_256)

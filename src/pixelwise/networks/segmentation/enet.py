@@ -208,10 +208,15 @@ class ENet(Network):
             y = self.get_submodule(f"bottleneck{number}")(y)
         return crop(self.fullconv(y), *size)
 
+    @property
+    def fills_to(self) -> int:
+        """See :class:`~pixelwise.specs.Network`: the last stride."""
+        return STRIDE
+
     def _encode(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return the stages' maps, and the places of the maxima of both down-samplings."""
         self.check_input(x)
-        x = pad_to_multiple(x, STRIDE)
+        x = pad_to_multiple(x, self.fills_to)
         ends = {stage.module for stage in self.stages}
         maps, places = list[Tensor](), list[Tensor]()
         for name, block in islice(self.named_children(), _ROWS_OF_ONE + self.spec.repeats):
@@ -250,6 +255,7 @@ SPECS: tuple[ENetSpec, ...] = (
             _published("Cityscapes test", "class IoU %", 58.3, "1024x512 input", "paper"),
             _published("Cityscapes test", "category IoU %", 80.4, "1024x512 input", "paper"),
             _published("CamVid test", "class average %", 68.3, "480x360, 11 classes", "paper"),
+            _published("CamVid test", "class IoU %", 51.3, "480x360, 11 classes", "paper"),
             _published("SUN RGB-D test", "mean IoU %", 19.7, "37 classes", "paper"),
         ),
     ),
