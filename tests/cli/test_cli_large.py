@@ -1,5 +1,6 @@
 """``pixelwise predict`` for large pictures: what it prints, and how it is stopped and gone on with."""
 
+import csv
 import json
 import os
 import signal
@@ -57,7 +58,13 @@ def test_large_and_ordinary_pictures_by_one_command(pixelwise, trained, array, t
     assert first.startswith(f"{array}: 90 x 110 px in ")
     assert "exact: as if the whole were seen at once; " in first
     assert first.endswith(f"Results: {out / 'summaries' / 'array.json'}")
-    assert second.startswith("1 predicted, 0 failed")
+    assert second.startswith("2 predicted, 0 failed")
+    with (out / "areas.csv").open() as file:
+        large, ordinary = csv.DictReader(file)
+    assert (large["path"], large["mask"]) == (str(array), "masks/array.tif")
+    assert (ordinary["path"], ordinary["mask"]) == (str(small), "masks/small.png")
+    for column in large.keys() - {"path", "mask", "notes"}:
+        assert large[column] == ordinary[column]
     np.testing.assert_array_equal(
         read_stored(out / "masks" / "array.tif")[1], read_stored(out / "masks" / "small.png")[1]
     )
@@ -65,7 +72,7 @@ def test_large_and_ordinary_pictures_by_one_command(pixelwise, trained, array, t
     again = pixelwise("predict", trained / "masks", array, "--out", out, "--tile", 48)
     assert again.code == 2
     assert again.err == (
-        f"pixelwise: {out / 'masks' / 'array.tif'} and 2 more would be replaced. Expected a folder without results. "
+        f"pixelwise: {out / 'areas.csv'} would be replaced. Expected a folder without results. "
         "Choose another --out, or allow it with --overwrite.\n"
     )
 
@@ -76,7 +83,7 @@ def test_a_large_picture_that_cannot_be_used_does_not_stop_the_others(pixelwise,
     command = ("predict", trained / "masks", bad, array, "--tile", 48, "--large-format", "zarr")
     done = pixelwise(*command, "--out", tmp_path / "out", "-q")
     assert (done.code, done.out) == (3, "")
-    assert done.err.startswith(f"pixelwise: {bad}: {bad} is damaged or truncated: ")
+    assert done.err.startswith(f"pixelwise: {bad} is damaged or truncated: ")
     assert (tmp_path / "out" / "masks" / "array.zarr" / "zarr.json").exists()
 
 

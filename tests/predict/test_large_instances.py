@@ -96,7 +96,7 @@ def test_a_stop_between_the_passes_is_made_good(model, picture, tmp_path, monkey
     member, pipeline, options = Member(model, "cpu", 1, CENTRE), default_pipeline(model.task), LargeOptions(tile=64)
     straight = predict_large(member, picture, tmp_path / "a", options, pipeline=pipeline)
     with monkeypatch.context() as broken:
-        broken.setattr(work, "write_objects", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        broken.setattr(objects.SecondPass, "write_objects", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             predict_large(member, picture, tmp_path / "b", options, pipeline=pipeline)
     assert not (tmp_path / "b" / "summaries").exists()

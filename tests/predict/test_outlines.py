@@ -8,7 +8,7 @@ import pytest
 import scipy.ndimage
 
 from pixelwise.predict.coco import annotation, open_coco, run_lengths
-from pixelwise.predict.geojson import write_geojson
+from pixelwise.predict.geojson import open_geojson
 from pixelwise.predict.instance_prediction import read_instances
 from pixelwise.predict.outlines import class_shapes, filled, outline
 from pixelwise.predict.prediction import MaskPrediction
@@ -73,10 +73,13 @@ def prediction():
 
 
 def test_coco_has_what_its_readers_ask_for(prediction, tmp_path):
-    with open_coco(tmp_path / "coco.json", prediction.classes, prediction.outlined_classes(prediction.classes)) as add:
-        add("a.png", prediction.size_px, prediction.shapes)
-        add("empty.png", (5, 6), ())
-        add("b.png", prediction.size_px, prediction.shapes)
+    with open_coco(tmp_path / "coco.json", prediction.classes, prediction.outlined_classes(prediction.classes)) as coco:
+        coco.add_picture("a.png", prediction.size_px)
+        coco.add(prediction.shapes)
+        coco.add_picture("empty.png", (5, 6))
+        coco.add_picture("b.png", prediction.size_px)
+        coco.add(prediction.shapes[:1])
+        coco.add(prediction.shapes[1:])
     content = json.loads((tmp_path / "coco.json").read_text())
     assert content["categories"] == [{"id": 1, "name": "cell"}, {"id": 2, "name": "nucleus"}]
     assert content["images"][1] == {"id": 2, "file_name": "empty.png", "height": 5, "width": 6}
@@ -93,7 +96,9 @@ def test_coco_has_what_its_readers_ask_for(prediction, tmp_path):
 
 
 def test_geojson_closes_its_rings_and_names_class_and_colour(prediction, tmp_path):
-    write_geojson(tmp_path / "a.geojson", prediction.shapes, prediction.classes, "detection")
+    with open_geojson(tmp_path / "a.geojson", prediction.classes, "detection") as add:
+        add(prediction.shapes[:1])
+        add(prediction.shapes[1:])
     content = json.loads((tmp_path / "a.geojson").read_text())
     assert content["type"] == "FeatureCollection"
     ring, hole = content["features"][0]["geometry"]["coordinates"]

@@ -1,87 +1,31 @@
-"""Large pictures: tile by tile the same labels as at once, and the same bytes however often it was stopped."""
+"""Large pictures: tile by tile the same labels as at once."""
 
 import json
-import math
 
 import numpy as np
 import pytest
 import tifffile
 import torch
 
+from large_pictures import PICTURE, SIZE, predict, stop_after
 from pixelwise import catalogue
 from pixelwise.data.images import read_image, read_stored
 from pixelwise.data.regions import open_source
-from pixelwise.data.regions.sink import BlockSink
-from pixelwise.errors import ImageError, OutputError, RunError, UsageError
-from pixelwise.predict.large import LargeOptions, objects, predict_large, run, work
+from pixelwise.errors import ImageError, UsageError
+from pixelwise.predict.large import LargeOptions
 from pixelwise.predict.large.blend import Blend
-from pixelwise.predict.large.journal import RunJournal
 from pixelwise.predict.member import Member
 from pixelwise.predict.postprocess import Pipeline
 from pixelwise.predict.predictor import Predictor
 from pixelwise.predict.protocols import CENTRE
-from pixelwise.predict.tiling import TilePlan, planner, predict_tiled, sample_deviation
+from pixelwise.predict.tiling import TilePlan, predict_tiled, sample_deviation
 from pixelwise.predict.tiling.cuts import Line
 from pixelwise.runs.model import Model
 from pixelwise.tasks import make_task
 from small_models import classifier, preprocess, segmenter
 
-SIZE = (150, 205)
-RNG = np.random.default_rng(11)
-PICTURE = RNG.integers(0, 255, SIZE, np.uint8)
-SMALL_TILES = LargeOptions(tile=64)
-
-
-@pytest.fixture(autouse=True)
-def _quick_and_fine(monkeypatch):
-    """Follow the graph of networks of one table once; write blocks that straddle tiles."""
-    monkeypatch.setattr(planner, "receptive_field", _field_of)
-    monkeypatch.setattr(work, "block_sides", lambda size, fmt: (48, 32))
-    monkeypatch.setattr(objects, "_STRIP_PX", 37)
-
-
-_FIELDS = {}
-_receptive_field = planner.receptive_field
-
-
-def _field_of(network, size=None):
-    key = (network.spec, size)
-    if key not in _FIELDS:
-        _FIELDS[key] = _receptive_field(network, size)
-    return _FIELDS[key]
-
-
-@pytest.fixture(scope="module")
-def member():
-    return Member(segmenter(classes=("background", "cell", "border")), "cpu", 1, CENTRE)
-
-
-@pytest.fixture
-def picture(tmp_path):
-    path = tmp_path / "in" / "big.tif"
-    path.parent.mkdir()
-    tifffile.imwrite(path, PICTURE, tile=(32, 48), compression="zlib", resolution=(5000, 2500), resolutionunit=3)
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(member):
-    """What the model says of the picture when it sees all of it at once."""
-    return Predictor(member.model).predict(PICTURE, probabilities=True)
-
-
-def predict(member, path, out, options=SMALL_TILES, **keywords):
-    return predict_large(member, path, out, options, **keywords)
-
-
-def contents(folder):
-    return {entry.relative_to(folder).as_posix(): entry.read_bytes() for entry in folder.rglob("*") if entry.is_file()}
-
-
-def stop_after(tiles):
-    """Ask for a stop once so many tiles are done."""
-    asked = iter(range(1000))
-    return lambda: next(asked) >= tiles
+RNG = np.random.default_rng(12)
+pytestmark = pytest.mark.usefixtures("quick_and_fine")
 
 
 @pytest.mark.parametrize("fmt", ["tiff", "zarr"])
@@ -151,123 +95,6 @@ def test_steps_after_the_network_leave_what_they_leave_of_the_whole_picture(memb
         predict(member, picture, tmp_path / "other", pipeline=Pipeline.parse("largest"))
 
 
-@pytest.mark.parametrize("fmt", ["tiff", "zarr"])
-def test_a_prediction_that_was_stopped_ends_in_the_same_bytes(member, picture, tmp_path, fmt):
-    options = LargeOptions(tile=64, fmt=fmt, probabilities=True)
-    predict(member, picture, tmp_path / "once", options)
-    for tiles in (0, 4, 7):
-        summary = predict(member, picture, tmp_path / "twice", options, should_stop=stop_after(tiles))
-        assert not summary.is_complete
-        assert not summary.places.mask.exists()
-        assert not summary.places.summary.exists()
-    resumed = predict(member, picture, tmp_path / "twice", options)
-    assert resumed.is_complete
-    assert resumed.is_resumed
-    once, twice = contents(tmp_path / "once"), contents(tmp_path / "twice")
-    assert once.keys() == twice.keys()
-    changing = "summaries/big.json"
-    for name in once.keys() - {changing}:
-        assert once[name] == twice[name], name
-    first, second = (json.loads(files[changing]) for files in (once, twice))
-    for key in ("seconds", "peak_memory_bytes"):
-        del first[key], second[key]
-    assert first == second
-
-
-class Killed(BaseException):
-    """Nobody catches it: what a SIGKILL leaves, as every byte goes to the file when it is written."""
-
-
-@pytest.mark.parametrize("moment", ["before a note", "after a note", "in a note", "in a block", "at the end"])
-def test_killed_anywhere_the_successor_ends_in_the_same_bytes(member, picture, tmp_path, monkeypatch, moment):
-    once = predict(member, picture, tmp_path / "once").places.mask.read_bytes()
-    notes, blocks = iter(range(1000)), iter(range(1000))
-    with monkeypatch.context() as patch:
-        add, put, finish = RunJournal.add, BlockSink._put, run.write_report
-
-        def adding(self, entry):
-            if next(notes) == 5 and moment.endswith("a note"):
-                if moment == "after a note":
-                    add(self, entry)
-                if moment == "in a note":
-                    with self.path.open("ab") as file:
-                        file.write(b'{"tile":4,"ar')
-                raise Killed
-            add(self, entry)
-
-        def putting(self, place, block):
-            put(self, place, block)
-            if next(blocks) == 5 and moment == "in a block":
-                raise Killed
-
-        def reporting(*arguments, **keywords):
-            finish(*arguments, **keywords)
-            raise Killed
-
-        patch.setattr(RunJournal, "add", adding)
-        patch.setattr(BlockSink, "_put", putting)
-        if moment == "at the end":
-            patch.setattr(run, "write_report", reporting)
-        with pytest.raises(Killed):
-            predict(member, picture, tmp_path / "twice")
-    summary = predict(member, picture, tmp_path / "twice")
-    assert summary.is_resumed
-    assert summary.places.mask.read_bytes() == once
-    assert sum(summary.areas_px.values()) == math.prod(SIZE)
-    assert not summary.places.journal.exists()
-
-
-def test_an_unfinished_output_of_another_prediction_is_refused(member, picture, tmp_path):
-    out = tmp_path / "out"
-    predict(member, picture, out, should_stop=stop_after(3))
-    came = f"{out / 'masks'} holds the unfinished output of another prediction, which differs in "
-    remedy = (
-        ". Expected the model, input and options that it was begun with. Give the same command again to go on with it, "
-        "choose another --out, or begin anew with --overwrite."
-    )
-    other = Member(segmenter(seed=1, classes=member.model.task.classes), "cpu", 1, CENTRE)
-    for attempt, difference in (
-        (lambda: predict(member, picture, out, LargeOptions(tile=80)), "its tiles (--memory, --tile)"),
-        (lambda: predict(other, picture, out), "the model"),
-        (
-            lambda: predict(member, picture, out, LargeOptions(tile=64, probabilities=True)),
-            "the outputs (--large-format, --probabilities)",
-        ),
-        (
-            lambda: predict(member, picture, out, pipeline=Pipeline.parse("threshold(value=0.7)")),
-            "the steps after the network (--post)",
-        ),
-    ):
-        with pytest.raises(UsageError) as fault:
-            attempt()
-        assert str(fault.value) == came + difference + remedy
-    tifffile.imwrite(picture, PICTURE[::-1], tile=(32, 48))
-    with pytest.raises(UsageError) as fault:
-        predict(member, picture, out)
-    assert str(fault.value) == came + "the input file" + remedy
-    begun_anew = predict(member, picture, out, LargeOptions(tile=64, overwrite=True))
-    assert begun_anew.is_complete
-    assert not begun_anew.is_resumed
-
-
-def test_results_are_replaced_only_when_asked_and_overwriting_goes_on_too(member, picture, tmp_path):
-    out = tmp_path / "out"
-    first = predict(member, picture, out).places
-    with pytest.raises(UsageError) as fault:
-        predict(member, picture, out)
-    assert str(fault.value) == (
-        f"{first.mask} and 2 more would be replaced. Expected a folder without results. Choose another --out, or allow "
-        "it with --overwrite."
-    )
-    before = first.mask.read_bytes()
-    again = LargeOptions(tile=64, overwrite=True)
-    predict(member, picture, out, again, should_stop=stop_after(5))
-    assert not first.mask.exists()
-    resumed = predict(member, picture, out, again)
-    assert resumed.is_resumed
-    assert first.mask.read_bytes() == before
-
-
 def test_results_do_not_go_into_the_input(member, tmp_path):
     zarr = pytest.importorskip("zarr")
     array = zarr.create_array(tmp_path / "a.zarr", shape=SIZE, chunks=(64, 64), dtype="uint8")
@@ -277,51 +104,6 @@ def test_results_do_not_go_into_the_input(member, tmp_path):
     assert str(fault.value) == (
         f"{tmp_path / 'a.zarr'} lies where the results go. Expected inputs from elsewhere. Choose another --out."
     )
-
-
-def test_one_process_at_a_time(member, picture, tmp_path):
-    out = tmp_path / "out"
-    journal = out / "masks" / "big.tif.journal"
-
-    def meddle(done, _total):
-        if done == 1:
-            with pytest.raises(RunError) as fault:
-                predict(member, picture, out)
-            assert str(fault.value) == (
-                f"{journal} is in use: another process predicts the same picture. Expected one process for each "
-                "picture. Wait until it ends, or choose another --out."
-            )
-
-    assert predict(member, picture, out, progress=meddle).is_complete
-
-
-def test_what_an_earlier_process_left_is_checked(member, picture, tmp_path):
-    for fmt, lost in (("tiff", "big.tif.unfinished"), ("zarr", "big.zarr.unfinished/0/c/0/0")):
-        out, options = tmp_path / fmt, LargeOptions(tile=64, fmt=fmt)
-        summary = predict(member, picture, out, options, should_stop=stop_after(8))
-        place = out / "masks" / lost
-        if fmt == "tiff":
-            place.write_bytes(place.read_bytes()[:100])
-        else:
-            place.unlink()
-        with pytest.raises(RunError) as fault:
-            predict(member, picture, out, options)
-        unfinished = summary.places.mask.with_name(summary.places.mask.name + ".unfinished")
-        assert str(fault.value) == (
-            f"{unfinished} is not as it was left: it lacks blocks that were written. Expected the unfinished output of "
-            f"a prediction that was stopped. Remove {summary.places.journal} to begin anew."
-        )
-        journal = summary.places.journal
-        lines = journal.read_bytes().split(b"\n")
-        journal.write_bytes(b"\n".join([lines[0], b"{}{", *lines[2:]]))
-        with pytest.raises(RunError) as fault:
-            predict(member, picture, out, options)
-        assert str(fault.value) == (
-            f"{journal} is damaged. Expected the notes of a prediction that was stopped. Remove {journal} to begin "
-            "anew."
-        )
-        journal.unlink()
-        assert predict(member, picture, out, options).is_complete
 
 
 def test_pictures_of_another_kind_are_refused_before_the_first_tile(member, tmp_path):
@@ -421,27 +203,3 @@ def test_blended_tiles_are_summed_region_by_region():
     assert plan.grid[1] > 2
     assert (seen == 1).all()
     np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-def test_a_full_disk_keeps_what_was_done(member, picture, tmp_path, monkeypatch):
-    once = predict(member, picture, tmp_path / "once").places.mask.read_bytes()
-    with monkeypatch.context() as patch:
-        from pixelwise.data.regions.tiff_store import TiffStore
-
-        write, count = TiffStore._write, iter(range(1000))
-
-        def full(self, position, content):
-            if next(count) == 7:
-                raise OSError(28, "No space left on device")
-            write(self, position, content)
-
-        patch.setattr(TiffStore, "_write", full)
-        with pytest.raises(OutputError) as fault:
-            predict(member, picture, tmp_path / "out")
-    mask = tmp_path / "out" / "masks" / "big.tif"
-    assert str(fault.value) == (
-        f"The disk is full: {mask} could not be written. Free some space, or mend the place; the same command then "
-        "goes on."
-    )
-    assert not mask.exists()
-    assert predict(member, picture, tmp_path / "out").places.mask.read_bytes() == once

@@ -1,16 +1,21 @@
 """``pixelwise predict`` for pictures larger than memory: which they are, and what is said of each."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from pixelwise.errors import DataError, Interrupted, UsageError
+from pixelwise.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from pixelwise.predict.large import LargeOptions, LargeSummary
+    from pixelwise.data.metadata import Cells
+    from pixelwise.predict.inputs import InputItem
+    from pixelwise.predict.large import LargeOptions, LargeRow, LargeSummary
+    from pixelwise.predict.member import Member
     from pixelwise.predict.predictor import Predictor
     from pixelwise.training.signals import StopRequest
 
@@ -32,81 +37,105 @@ def parse_memory(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
-def split_large(predictor: "Predictor", inputs: Sequence[str]) -> tuple[list[Path], list[str]]:
-    """Tell the inputs that are predicted tile by tile from the others; only files that are named outright are.
+class LargePictures:
+    """Predicts what is larger than memory, or read by region only; see :class:`~pixelwise.predict.files.TilePredictor`.
 
     Large pictures that the model resizes, or that several models or views are averaged over, are predicted whole.
-    """
-    from pixelwise.data.regions import is_array, is_large
-    from pixelwise.predict.protocols import CENTRE
 
-    model = predictor.model
-    is_tiled = model.spec.task == "segmentation" and model.preprocess.resize == "none"
-    is_tiled = is_tiled and len(predictor.models) == 1 and predictor.protocol == CENTRE
-    large = [given for given in inputs if is_array(Path(given)) or (is_tiled and is_large(Path(given)))]
-    return [Path(given) for given in large], [given for given in inputs if given not in large]
-
-
-def predict_large_pictures(
-    predictor: "Predictor",
-    paths: Sequence[Path],
-    out: Path,
-    options: "LargeOptions",
-    stop: "StopRequest",
-    *,
-    device: str,
-    quiet: bool,
-) -> int:
-    """Predict large pictures one after the other; return how many could not be.
-
-    Raises:
-        UsageError: several models or views; see :func:`~pixelwise.predict.large.predict_large`.
-        OutputError: the disk is full.
-        Interrupted: a signal came; what is done is kept.
+    Args:
+        predictor: the models.
+        out: folder of the results.
+        options: memory, tiles, formats.
+        stop: asked between tiles.
+        device: of the model.
+        quiet: say nothing.
+        finish: called when the last one is done.
 
     """
-    from pixelwise.cli.progress import progress_bar
-    from pixelwise.predict.large import predict_large
-    from pixelwise.predict.member import Member
-    from pixelwise.predict.protocols import CENTRE
 
-    if paths and (len(predictor.models) > 1 or predictor.protocol != CENTRE):
-        raise UsageError(
-            f"{paths[0]} is predicted tile by tile with {len(predictor.models)} models and the protocol "
-            f"{predictor.protocol}",
-            expected="one model, and the picture as it is",
-            do="Leave out --with and --protocol",
-        )
-    member, failed = Member(predictor.model, device, 1, CENTRE), 0
-    for path in paths:
-        try:
-            with progress_bar(f"predicting {path.name}", quiet=quiet) as progress:
-                summary = predict_large(
-                    member,
-                    path,
-                    out,
-                    options,
-                    pipeline=predictor.pipeline,
-                    progress=progress,
-                    should_stop=lambda: stop.signal_number is not None,
-                )
-        except DataError as error:
-            failed += 1
-            typer.echo(f"pixelwise: {path}: {error}", err=True)
-            continue
+    def __init__(
+        self,
+        predictor: "Predictor",
+        out: Path,
+        options: "LargeOptions",
+        stop: "StopRequest",
+        *,
+        device: str,
+        quiet: bool,
+        finish: Callable[[], object],
+    ) -> None:
+        from pixelwise.predict.protocols import CENTRE
+
+        model = predictor.model
+        self._predictor, self._out, self._options, self._stop = predictor, out, options, stop
+        self._device, self._quiet, self._finish = device, quiet, finish
+        self._is_single = len(predictor.models) == 1 and predictor.protocol == CENTRE
+        self._takes_tiles = self._is_single and model.spec.task == "segmentation" and model.preprocess.resize == "none"
+
+    def is_large(self, path: Path) -> bool:
+        """Tell whether a picture is predicted tile by tile."""
+        from pixelwise.data.regions import is_array, is_large
+
+        dimensions: Literal[2, 3] = 3 if self._predictor.model.spec.dimensions == 3 else 2
+        return is_array(path) or (self._takes_tiles and is_large(path, dimensions))
+
+    def finish(self) -> None:
+        """Take note that the last one is done."""
+        self._finish()
+
+    @cached_property
+    def _member(self) -> "Member":
+        from pixelwise.predict.member import Member
+        from pixelwise.predict.protocols import CENTRE
+
+        return Member(self._predictor.model, self._device, 1, CENTRE)
+
+    def predict(self, item: "InputItem", cells: "Cells | None", *, keep_finished: bool) -> tuple[str, "LargeRow"]:
+        """Predict a picture, and say what came of it.
+
+        Raises:
+            UsageError: several models or views; see :func:`~pixelwise.predict.large.predict_large`.
+            DataError: the picture cannot be used.
+            OutputError: the disk is full.
+            Interrupted: a signal came; what is done is kept.
+
+        """
+        from pixelwise.cli.progress import progress_bar
+        from pixelwise.predict.large import predict_large
+
+        if not self._is_single:
+            raise UsageError(
+                f"{item.path} is predicted tile by tile with {len(self._predictor.models)} models and the protocol "
+                f"{self._predictor.protocol}",
+                expected="one model, and the picture as it is",
+                do="Leave out --with and --protocol",
+            )
+        with progress_bar(f"predicting {item.path.name}", quiet=self._quiet) as progress:
+            summary = predict_large(
+                self._member,
+                item.path,
+                self._out,
+                replace(self._options, keep_finished=keep_finished),
+                pipeline=self._predictor.pipeline,
+                target=item.target,
+                cells=cells,
+                progress=progress,
+                should_stop=lambda: self._stop.signal_number is not None,
+            )
         if not summary.is_complete:
-            assert stop.signal_number is not None  # nothing else stops it
-            raise Interrupted(stop.signal_number, _what_is_left(path, summary))
-        if not quiet:
-            typer.echo(describe(path, summary))
-    return failed
+            assert self._stop.signal_number is not None  # nothing else stops it
+            raise Interrupted(self._stop.signal_number, _what_is_left(item.path, summary))
+        if not self._quiet:
+            typer.echo(describe(item.path, summary))
+        places = summary.places
+        return (places.labels or places.mask).relative_to(self._out).as_posix(), summary.row
 
 
 def describe(path: Path, summary: "LargeSummary") -> str:
     """Say in a line what came of a picture."""
     from pixelwise.predict.large import peak_memory_bytes
 
-    plan, total = summary.plan, max(sum(summary.areas_px.values()), 1)
+    plan, total, seconds = summary.plan, max(sum(summary.areas_px.values()), 1), summary.outcome.seconds
     areas = ", ".join(f"{name} {area / total:.1%}" for name, area in summary.areas_px.items())
     size = " x ".join(f"{side:,}" for side in plan.size)
     notes = "".join(f"; {note}" for note in summary.notes)
@@ -114,7 +143,7 @@ def describe(path: Path, summary: "LargeSummary") -> str:
         areas = ", ".join(f"{name} {count:,}" for name, count in summary.counts.items())
     return (
         f"{path}: {size} px in {plan.summary()}; {plan.redundancy:.2f} pixels computed per pixel kept{notes}. {areas}. "
-        f"{summary.seconds:,.0f} s, at most {peak_memory_bytes() / 1e9:.2f} GB. Results: {summary.places.summary}"
+        f"{seconds:,.0f} s, at most {peak_memory_bytes() / 1e9:.2f} GB. Results: {summary.places.summary}"
     )
 
 

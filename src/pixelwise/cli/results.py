@@ -116,8 +116,8 @@ def predict(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="What a picture may take; larger ones go through the network in exact tiles; default: 4GB for large "
-            "pictures, else half of what is free.",
+            help="What a picture may take; larger ones go through the network in exact tiles; default: half of what is "
+            "free, and for large pictures at most 4GB.",
         ),
     ] = None,
     tile: Annotated[
@@ -135,24 +135,26 @@ def predict(
     keep_memory: KeepMemory = True,
     quiet: Quiet = False,
 ) -> None:
-    """Predict new pictures; one bad file does not stop the others (exit code 3 says that there was one).
+    """Predict new pictures; one bad file does not stop the others (exit code 3: some were bad, 2: all).
 
     Pictures of 16 million pixels or more, Zarr and mapped arrays are predicted tile by tile; the same command goes on
     with one that was stopped.
     """
-    from pixelwise.cli.large import parse_memory, predict_large_pictures, split_large
+    from pixelwise.cli.large import LargePictures, parse_memory
     from pixelwise.cli.progress import progress_bar
-    from pixelwise.predict.files import SOME_FAILED, predict_files
-    from pixelwise.predict.large import DEFAULT_MEMORY_BYTES, LargeOptions
+    from pixelwise.predict.files import predict_files
+    from pixelwise.predict.large import LargeOptions
     from pixelwise.predict.predictor import Predictor
+    from pixelwise.predict.results import OUTLINES
     from pixelwise.runtime import keep_freed_memory
     from pixelwise.training.signals import StopRequest
 
     further = parse_names(write)
     memory_bytes = None if memory is None else parse_memory(memory)
     options = LargeOptions(
-        memory_bytes=memory_bytes or DEFAULT_MEMORY_BYTES, tile=tile, fmt=large_format, missing=missing,
-        overwrite=overwrite, probabilities=probabilities or "probabilities" in further,
+        memory_bytes=memory_bytes, tile=tile, fmt=large_format, missing=missing, overwrite=overwrite,
+        probabilities=probabilities or "probabilities" in further,
+        outlines=tuple(name for name in OUTLINES if name in further),
     )  # fmt: skip
     predictor = Predictor.load(
         [run, *(others or [])],
@@ -162,31 +164,31 @@ def predict(
         tile=tile,
         memory_bytes=memory_bytes,
     )
-    large, ordinary = split_large(predictor, inputs)
     with StopRequest() as stop:
         stop.defer()  # the picture or tile at hand is finished, and what was done is kept
-        failed = predict_large_pictures(predictor, large, out, options, stop, device=device, quiet=quiet)
-        if large and not ordinary:
-            raise typer.Exit(SOME_FAILED if failed else 0)
-        if keep_memory:  # not before: large pictures have a budget, and memory that is kept goes to pieces
-            keep_freed_memory()
+        tiles = LargePictures(
+            predictor, out, options, stop, device=device, quiet=quiet,
+            # not before: large pictures have a budget, and memory that is kept goes to pieces
+            finish=keep_freed_memory if keep_memory else lambda: None,
+        )  # fmt: skip
         with progress_bar("predicting", quiet=quiet) as progress:
             summary = predict_files(
-                predictor, ordinary, out, fmt=table, overlays=overlays, probabilities=probabilities,
-                write=further, pixel_size_um=pixel_size, metadata=metadata, overwrite=overwrite,
+                predictor, inputs, out, fmt=table, overlays=overlays, probabilities=probabilities,
+                write=further, pixel_size_um=pixel_size, metadata=metadata, overwrite=overwrite, tiles=tiles,
                 progress=progress,
                 should_stop=lambda: stop.signal_number is not None,
             )  # fmt: skip
     for picture, reason in summary.failures:
-        typer.echo(f"pixelwise: {picture}: {reason}", err=True)
+        typer.echo(f"pixelwise: {reason if reason.startswith(picture) else f'{picture}: {reason}'}", err=True)
     if not quiet:
         notes = "".join(f"; {note}: {count}" for note, count in summary.notes.items())
         notes += "" if protocol == "centre" else f"; protocol {predictor.protocol}"
         notes += f"; {len(predictor.models)} runs averaged" if others else ""
-        typer.echo(f"{summary.predicted} predicted, {len(summary.failures)} failed{notes}. Results: {summary.table}")
+        results = f"Results: {summary.table}" if summary.predicted else "Nothing was written"
+        typer.echo(f"{summary.predicted} predicted, {len(summary.failures)} failed{notes}. {results}")
     if stop.signal_number is not None:
         raise Interrupted(stop.signal_number)
-    raise typer.Exit(SOME_FAILED if failed else summary.exit_code)
+    raise typer.Exit(summary.exit_code)
 
 
 def _runs_and_data(folders: list[Path]) -> tuple[list[Path], Path | None]:

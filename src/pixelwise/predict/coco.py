@@ -7,10 +7,10 @@ there is one. ``score`` is the mean probability of the object's class.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,46 @@ from numpy.typing import NDArray
 from pixelwise.predict.outlines import Shape, filled
 from pixelwise.storage.atomic import atomic_file
 
-AddPicture = Callable[[str, tuple[int, int], Iterable[Shape]], None]
-"""Takes a picture's name, its height and width, and its objects."""
+
+class CocoFile:
+    """A file that is being written; annotations come first, so that nothing of them has to be held.
+
+    Args:
+        file: is written to.
+        classes: names.
+        outlined: indices of the classes that objects can have.
+
+    """
+
+    def __init__(self, file: IO[bytes], classes: Sequence[str], outlined: Sequence[int]) -> None:
+        self._file, self._classes = file, classes
+        self._category = {index: place for place, index in enumerate(outlined, start=1)}
+        self._pictures: list[dict[str, Any]] = []
+        self._count = 0
+        file.write(b'{"annotations": [')
+
+    def add_picture(self, name: str, size: tuple[int, int]) -> None:
+        """Add a picture of a height and width, to which the objects belong that follow."""
+        self._pictures.append({"id": len(self._pictures) + 1, "file_name": name, "height": size[0], "width": size[1]})
+
+    def add(self, shapes: Iterable[Shape]) -> None:
+        """Add objects of the picture that was added last."""
+        picture = self._pictures[-1]
+        for shape in shapes:
+            self._count += 1
+            entry = {"id": self._count, "image_id": picture["id"], "category_id": self._category[shape.index]}
+            entry |= annotation(shape, picture["height"], picture["width"])
+            self._file.write((",\n" if self._count > 1 else "\n").encode() + json.dumps(entry).encode())
+
+    def end(self) -> None:
+        """Write what comes after the annotations."""
+        categories = [{"id": place, "name": self._classes[index]} for index, place in self._category.items()]
+        rest = {"images": self._pictures, "categories": categories}
+        self._file.write(b"\n], " + json.dumps(rest, ensure_ascii=False)[1:].encode() + b"\n")
 
 
 @contextmanager
-def open_coco(path: Path, classes: Sequence[str], outlined: Sequence[int]) -> Iterator[AddPicture]:
+def open_coco(path: Path, classes: Sequence[str], outlined: Sequence[int]) -> Iterator[CocoFile]:
     """Open a file for pictures with their objects; it appears when the block is left without an error.
 
     Args:
@@ -35,27 +69,10 @@ def open_coco(path: Path, classes: Sequence[str], outlined: Sequence[int]) -> It
         OutputError: it cannot be written.
 
     """
-    category = {index: place for place, index in enumerate(outlined, start=1)}
-    images: list[dict[str, Any]] = []
-    count = 0
     with atomic_file(path) as file:
-        file.write(b'{"annotations": [')
-
-        def add(name: str, size: tuple[int, int], shapes: Iterable[Shape]) -> None:
-            nonlocal count
-            images.append({"id": len(images) + 1, "file_name": name, "height": size[0], "width": size[1]})
-            for shape in shapes:
-                count += 1
-                entry = {"id": count, "image_id": len(images), "category_id": category[shape.index]}
-                entry |= annotation(shape, *size)
-                file.write((",\n" if count > 1 else "\n").encode() + json.dumps(entry).encode())
-
-        yield add
-        rest = {
-            "images": images,
-            "categories": [{"id": place, "name": classes[index]} for index, place in category.items()],
-        }
-        file.write(b"\n], " + json.dumps(rest, ensure_ascii=False)[1:].encode() + b"\n")
+        coco = CocoFile(file, classes, outlined)
+        yield coco
+        coco.end()
 
 
 def annotation(shape: Shape, height: int, width: int) -> dict[str, Any]:

@@ -17,32 +17,61 @@
 
 NAME mirrors the folders of the input. Every file is written as a whole or not at all; nothing that was there before is
 replaced unless that was asked for. A picture that cannot be predicted is left out and reported; a full disk stops.
+Where no picture can be predicted, nothing is left. Large pictures go from file to file instead (:class:`TilePredictor`,
+:mod:`pixelwise.predict.large.places`), before the others, and have a row in the first table.
 """
 
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from pixelwise.data.metadata import Cells, read_cells
-from pixelwise.data.names import show_path
 from pixelwise.data.task_names import TARGET_FORMS
 from pixelwise.data.volumes.volume import Volume
-from pixelwise.errors import PixelwiseError, UsageError, suggest
+from pixelwise.errors import DataError, PixelwiseError, UsageError, suggest
 from pixelwise.predict.answers import prediction_type
 from pixelwise.predict.inputs import InputItem, find_inputs
 from pixelwise.predict.predictor import Predictor
 from pixelwise.predict.results import FOLDERS, Results, check_extras
-from pixelwise.predict.table import TABLE_FORMATS, TableFormat
+from pixelwise.predict.standing import refuse_standing
+from pixelwise.predict.table import TABLE_FORMATS, Row, TableFormat
 from pixelwise.storage.atomic import check_writable
 
-SOME_FAILED = 3
-"""Exit code of a prediction that went past pictures it could not use."""
+SOME_FAILED, ALL_FAILED = 3, 2
+"""Exit codes of a prediction that went past pictures it could not use, and of one that could use none."""
+
+
+class TilePredictor(Protocol):
+    """Predicts large pictures from file to file."""
+
+    def is_large(self, path: Path) -> bool:
+        """Tell whether a picture is predicted so."""
+
+    def predict(self, item: InputItem, cells: Cells | None, *, keep_finished: bool) -> tuple[str, Row]:
+        """Predict a picture.
+
+        Args:
+            item: the picture.
+            cells: what is said of it.
+            keep_finished: results of the very same prediction may stay.
+
+        Returns:
+            The path of its mask under the folder of the results, and what the table says of it.
+
+        Raises:
+            DataError: the picture cannot be used.
+
+        """
+
+    def finish(self) -> None:
+        """Take note that the last one is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +98,10 @@ class PredictSummary:
 
     @property
     def exit_code(self) -> int:
-        """3 when some pictures failed, else 0."""
-        return SOME_FAILED if self.failures else 0
+        """2 when all pictures failed, 3 when some did, else 0."""
+        if not self.failures:
+            return 0
+        return SOME_FAILED if self.predicted else ALL_FAILED
 
 
 @dataclass(slots=True)
@@ -104,6 +135,7 @@ def predict_files(
     pixel_size_um: float | None = None,
     metadata: Path | None = None,
     overwrite: bool = False,
+    tiles: TilePredictor | None = None,
     progress: Callable[[int, int], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> PredictSummary:
@@ -120,7 +152,8 @@ def predict_files(
         pixel_size_um: side of a pixel in micrometres; areas of objects are then also given in square micrometres.
         metadata: a table of what is said of the pictures, for models that are told.
         overwrite: replace files of an earlier prediction.
-        progress: called with the number of pictures done and their total.
+        tiles: predicts large pictures; None: they are predicted like others.
+        progress: called with the number of ordinary pictures done and their total.
         should_stop: asked between pictures; what is done by then is written, table included.
 
     Raises:
@@ -142,15 +175,21 @@ def predict_files(
         )
     results = Results(out=out, kind=kind, classes=classes, fmt=fmt, extras=extras, pixel_size_um=pixel_size_um)
     in_space = TARGET_FORMS[task].dimensions == 3
-    found = find_inputs(inputs, exclude=[out / name for name in FOLDERS], in_space=in_space)
+    is_large = None if tiles is None else tiles.is_large
+    found = find_inputs(inputs, exclude=[out / name for name in FOLDERS], in_space=in_space, is_large=is_large)
+    is_new = not out.exists()
     if not overwrite:
-        _check_targets(list(results.targets(found.items)))
+        refuse_standing(results.targets(found.items))
     said = {} if metadata is None else read_cells(metadata)
     check_writable(out)
 
     failures, notes, totals = list(found.faults), Counter[str](), dict.fromkeys(classes, 0)
+    rows = [] if tiles is None else _predict_large(tiles, found.large, said, results.table, failures)
     done = 0
-    with results.open() as add:
+    with results.open() as writer:
+        for item, mask, row in rows:
+            writer.add_row(item, mask, row)
+            notes.update(row.notes)
         queue: list[_Seen] = []
         outcomes = predictor.attempt_many(
             _until(found.items, should_stop, queue, said, keep="overlays" in extras),
@@ -161,23 +200,58 @@ def predict_files(
             if isinstance(outcome, PixelwiseError):
                 failures.append((seen.name, str(outcome)))
             else:
-                add(seen.item, seen.image, outcome)
+                writer.add(seen.item, seen.image, outcome)
                 notes.update(outcome.notes)
                 for name, count in outcome.counts().items():
                     totals[name] += count
             done += 1
             if progress is not None:
                 progress(done, len(found.items))
+    predicted = done + len(found.large) - (len(failures) - len(found.faults))
+    if is_new and not predicted:
+        with suppress(OSError):  # an unfinished prediction of a large picture lies in it
+            out.rmdir()
     return PredictSummary(
         out=out,
         table=results.table,
-        predicted=done - (len(failures) - len(found.faults)),
+        predicted=predicted,
         failures=tuple(failures),
         notes=dict(notes),
         totals=totals,
         left_out=len(found.items) - done,
         seconds=time.monotonic() - started,
     )
+
+
+def _predict_large(
+    tiles: TilePredictor,
+    items: Sequence[InputItem],
+    said: Mapping[str, Cells],
+    table: Path,
+    failures: list[tuple[str, str]],
+) -> list[tuple[InputItem, str, Row]]:
+    """Predict large pictures; return what the table says of them.
+
+    The table is written last. Where it is not there, whole results of the same prediction are those of a command that
+    was stopped before its end, and stay.
+    """
+    keep_finished = not table.exists()
+    if not keep_finished and items:
+        table.unlink()  # it is to be replaced: from here on this command is the one that was not finished
+    rows = []
+    for item in items:
+        try:
+            mask, row = tiles.predict(item, _cells_of(item, said), keep_finished=keep_finished)
+        except DataError as error:
+            failures.append((item.name, str(error)))
+        else:
+            rows.append((item, mask, row))
+    tiles.finish()
+    return rows
+
+
+def _cells_of(item: InputItem, said: Mapping[str, Cells]) -> Cells | None:
+    return said.get(str(item.path), said.get(item.path.name))
 
 
 def _until(
@@ -192,22 +266,5 @@ def _until(
     for item in items:
         if should_stop is not None and should_stop():
             return
-        queue.append(_Seen(item, keep, said.get(str(item.path), said.get(item.path.name))))
+        queue.append(_Seen(item, keep, _cells_of(item, said)))
         yield queue[-1]
-
-
-def _check_targets(targets: Sequence[Path]) -> None:
-    """Refuse to replace what is there.
-
-    Raises:
-        UsageError: one of the files exists.
-
-    """
-    standing = [path for path in targets if path.exists()]
-    if standing:
-        others = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
-        raise UsageError(
-            f"{show_path(str(standing[0]))}{others} would be replaced",
-            expected="a folder without results",
-            do="Choose another --out, or allow it with --overwrite",
-        )

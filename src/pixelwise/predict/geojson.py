@@ -6,7 +6,8 @@ those that QuPath reads: the class with its colour, and what was measured.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,21 +18,31 @@ from pixelwise.storage.atomic import atomic_file
 ObjectType = Literal["annotation", "detection"]
 """QuPath's words for a region, and for one of many small objects."""
 
+AddShapes = Callable[[Iterable[Shape]], None]
+"""Takes further objects of a picture."""
 
-def write_geojson(path: Path, shapes: Iterable[Shape], classes: Sequence[str], object_type: ObjectType) -> None:
-    """Write a collection of features.
+
+@contextmanager
+def open_geojson(path: Path, classes: Sequence[str], object_type: ObjectType) -> Iterator[AddShapes]:
+    """Open a collection of features; it appears when the block is left without an error.
 
     Raises:
         OutputError: it cannot be written.
 
     """
-    colours = class_colours(classes)
+    colours, separator = class_colours(classes), b"\n"
     with atomic_file(path) as file:
         file.write(b'{"type": "FeatureCollection", "features": [')
-        for place, shape in enumerate(shapes):
-            colour = [int(value) for value in colours[shape.index]]
-            entry = feature(shape, classes[shape.index], colour, object_type)
-            file.write((",\n" if place else "\n").encode() + json.dumps(entry, ensure_ascii=False).encode())
+
+        def add(shapes: Iterable[Shape]) -> None:
+            nonlocal separator
+            for shape in shapes:
+                colour = [int(value) for value in colours[shape.index]]
+                entry = feature(shape, classes[shape.index], colour, object_type)
+                file.write(separator + json.dumps(entry, ensure_ascii=False).encode())
+                separator = b",\n"
+
+        yield add
         file.write(b"\n]}\n")
 
 

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from pixelwise.data.idx import read_images
 from pixelwise.data.images import IMAGE_SUFFIXES, probe, read_image
 from pixelwise.data.layouts.tree import walk
 from pixelwise.data.names import natural_key, show_path
+from pixelwise.data.regions import ARRAY_SUFFIXES, ZARR_SUFFIX, is_array
 from pixelwise.data.volumes.nifti import SUFFIXES as NIFTI_SUFFIXES
 from pixelwise.data.volumes.reading import STACK_SUFFIXES, read_volume
 from pixelwise.data.volumes.volume import Volume
@@ -33,6 +34,7 @@ _STACK_SUFFIXES = frozenset({".tif", ".tiff", ".lsm"})
 _IDX_NAME = re.compile(r"idx[34]-ubyte(\.gz)?$", re.IGNORECASE)
 VOLUME_SUFFIXES = (*NIFTI_SUFFIXES, *STACK_SUFFIXES)
 _WILD = frozenset("*?[")
+_SECOND_SUFFIX = ".ome"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Inputs:
     items: tuple[InputItem, ...]
     faults: tuple[tuple[str, str], ...]
     """(path, reason) of folders that could not be opened and links that lead nowhere."""
+    large: tuple[InputItem, ...] = ()
+    """Pictures that are predicted tile by tile, from file to file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +89,21 @@ class _Found:
     """The user wrote this very path."""
 
 
-def find_inputs(inputs: Sequence[str | Path], *, exclude: Iterable[Path] = (), in_space: bool = False) -> Inputs:
+def find_inputs(
+    inputs: Sequence[str | Path],
+    *,
+    exclude: Iterable[Path] = (),
+    in_space: bool = False,
+    is_large: Callable[[Path], bool] | None = None,
+) -> Inputs:
     """Resolve what the user named into pictures, each once, in natural order within a folder.
 
     Args:
         inputs: files, folders and patterns (``*``, ``?``, ``[]``, ``**``).
         exclude: folders that results go to, whose files are left out.
         in_space: NIfTI files and TIFF stacks are wanted, each as one volume.
+        is_large: tells of a file or a Zarr whether it is predicted tile by tile. Zarrs in folders, and arrays that a
+            pattern asks for by their suffix, then count as well. None: nothing is.
 
     Raises:
         UsageError: something is not there or lies where results go, nothing is found, or two pictures would have the
@@ -101,7 +113,8 @@ def find_inputs(inputs: Sequence[str | Path], *, exclude: Iterable[Path] = (), i
     faults: list[tuple[str, str]] = []
     several = len(inputs) > 1
     suffixes = VOLUME_SUFFIXES if in_space else IMAGE_SUFFIXES
-    wanted = _is_volume if in_space else _is_picture
+    ordinary = _is_volume if in_space else _is_picture
+    wanted = ordinary if is_large is None else lambda path: ordinary(path) or _is_zarr_name(path)
     found = [file for given in inputs for file in _expand(str(given), faults, wanted, name_root=several)]
     barred = [folder.resolve() for folder in exclude]
     kept: dict[Path, _Found] = {}
@@ -123,22 +136,32 @@ def find_inputs(inputs: Sequence[str | Path], *, exclude: Iterable[Path] = (), i
             expected=f"files that end in {', '.join(sorted(suffixes))}",
             do="Check the paths",
         )
+    large = [file for file in kept.values() if is_large is not None and is_large(file.path)]
+    others = [file for file in kept.values() if file not in large]
     if in_space:
-        items = [InputItem(file.path, WHOLE, _without_suffix(file.relative), in_space=True) for file in kept.values()]
+        items = [InputItem(file.path, WHOLE, _without_suffix(file.relative), in_space=True) for file in others]
     else:
-        items = [item for file in kept.values() for item in _pictures(file)]
-    return Inputs(tuple(_without_collisions(items)), tuple(faults))
+        items = [item for file in others for item in _pictures(file)]
+    tiled = [InputItem(file.path, WHOLE, large_target(file.relative)) for file in large]
+    told_apart = _without_collisions([*tiled, *items])
+    return Inputs(tuple(told_apart[len(tiled) :]), tuple(faults), tuple(told_apart[: len(tiled)]))
+
+
+def large_target(path: PurePosixPath) -> PurePosixPath:
+    """Return the name of a large picture's results: its own without suffix, and without the ``.ome`` before that."""
+    name = path.name.removesuffix(path.suffix)
+    return path.with_name(name.removesuffix(_SECOND_SUFFIX) or name)
 
 
 def _expand(
     given: str, faults: list[tuple[str, str]], is_wanted: Callable[[Path], bool], *, name_root: bool
 ) -> Iterator[_Found]:
     path = Path(given)
-    if path.is_dir():
+    if path.is_dir() and not (is_wanted(path) and is_array(path)):
         prefix = PurePosixPath(path.resolve().name if name_root else "")
         tree = walk(path)
         faults.extend((f"{show_path(given)}/{name}", reason) for name, reason in tree.faults)
-        for name in tree.files:
+        for name in (*tree.files, *_zarrs_in(path, tree.folders)):
             if is_wanted(Path(name)):
                 yield _Found(path / name, prefix / name)
     elif path.exists():
@@ -147,13 +170,26 @@ def _expand(
         root = _fixed_part(path)
         matches = [Path(match) for match in glob.glob(given, recursive=True)]  # noqa: PTH207 - leaves out hidden files
         for match in sorted(matches, key=lambda match: natural_key(match.as_posix())):
-            if match.is_file() and is_wanted(match):
+            is_asked = path.suffix in ARRAY_SUFFIXES and is_array(match)
+            if is_asked or (is_wanted(match) and (match.is_file() or is_array(match))):
                 inside = (part for part in match.relative_to(root).parts if part != "..")
                 yield _Found(match, PurePosixPath(*inside))
     else:
         raise UsageError(
             f"{show_path(given)} does not exist", expected="a file, folder or pattern", do="Check the path"
         )
+
+
+def _zarrs_in(root: Path, folders: Iterable[str]) -> Iterator[str]:
+    """Yield the Zarrs among folders, those within others left out."""
+    for name in folders:
+        inner = PurePosixPath(name)
+        if _is_zarr_name(inner) and not any(map(_is_zarr_name, inner.parents)) and is_array(root / name):
+            yield name
+
+
+def _is_zarr_name(path: PurePath) -> bool:
+    return path.suffix.lower() == ZARR_SUFFIX
 
 
 def _fixed_part(pattern: Path) -> Path:

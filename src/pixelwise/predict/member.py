@@ -112,11 +112,11 @@ class Member:
         self.model, self.protocol, self.batch_size = model, protocol, batch_size
         self._plan = functools.lru_cache(maxsize=8)(functools.partial(plan, protocol, model.preprocess))
         self.is_spatial = model.spec.task == "segmentation"
-        self._device = choose_device(device)
+        self.device = choose_device(device)
         innermost = torch.channels_last_3d if model.spec.dimensions == 3 else torch.channels_last
-        network: Network = model.network.to(self._device, memory_format=innermost).eval()  # type: ignore[call-overload]
+        network: Network = model.network.to(self.device, memory_format=innermost).eval()  # type: ignore[call-overload]
         self._network = for_prediction(network)
-        self._tiler = Tiler(model.network, self._device, tile=tile, memory_bytes=memory_bytes)
+        self._tiler = Tiler(model.network, self.device, tile=tile, memory_bytes=memory_bytes)
         self._deviations: dict[TilePlan, str] = {}
         self.keeps_pictures = False
 
@@ -191,7 +191,7 @@ class Member:
     ) -> NDArray[np.float32]:
         try:
             with torch.inference_mode():
-                batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)[None].movedim(-1, 1)
+                batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)[None].movedim(-1, 1)
                 logits = self._network(self._input(batch, None if numbers is None else [numbers])).float()
                 return finish(logits)[0].cpu().numpy()
         except (RuntimeError, MemoryError) as error:
@@ -293,7 +293,7 @@ class Member:
     def _forward(self, group: Sequence[Shot], finish: Callable[[Tensor], Tensor]) -> Tensor:
         stacked = np.stack([shot.pixels for shot in group])
         with torch.inference_mode():
-            batch = torch.from_numpy(stacked).to(self._device).permute(0, 3, 1, 2)
+            batch = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2)
             told = [shot.answer.numbers for shot in group if shot.answer.numbers is not None]
             normalised = self._input(batch, told or None)
             if group[0].is_dense:  # the mean over places comes before the softmax: VGG, section 3.2
@@ -303,7 +303,7 @@ class Member:
             return finish(logits).cpu()
 
     def _input(self, batch: Tensor, numbers: Sequence[NDArray[np.float32]] | None) -> Tensor:
-        told = None if numbers is None else torch.from_numpy(np.stack(numbers)).to(self._device)
+        told = None if numbers is None else torch.from_numpy(np.stack(numbers)).to(self.device)
         return self.model.preprocess.network_input(batch, told)
 
 

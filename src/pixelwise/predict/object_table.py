@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from pixelwise.data.names import show_path
 from pixelwise.predict.inputs import WHOLE, InputItem
+from pixelwise.predict.object_sums import ObjectSums, sums_of
 from pixelwise.predict.table import TableFormat, csv_line
 from pixelwise.storage.atomic import atomic_file
 
@@ -89,40 +89,22 @@ def measure(
         corner: y and x of the first pixel in the picture.
 
     """
-    count = len(classes)
-    inside = labels > 0
-    rows, columns = np.nonzero(inside)
-    own = labels[inside]
-    areas = np.bincount(own, minlength=count)
-    numbers = np.flatnonzero(areas)
-    areas = areas[numbers]
+    return measured(sums_of(labels, classes, values, corner))
 
-    def mean(of: NDArray[Any]) -> NDArray[np.float64]:
-        return np.bincount(own, of, minlength=count)[numbers] / areas
 
-    x, y = mean(columns), mean(rows)
-    x_off, y_off = (
-        place - np.bincount(numbers, middle, minlength=count)[own] if len(numbers) else place
-        for place, middle in ((columns, x), (rows, y))
-    )
-    var_x, var_y, cov = (
-        mean(x_off * x_off) + _PIXEL_VARIANCE,
-        mean(y_off * y_off) + _PIXEL_VARIANCE,
-        mean(x_off * y_off),
-    )
+def measured(sums: ObjectSums) -> ObjectTable:
+    """Return what the sums over whole objects say of them."""
+    areas = sums.areas
+    var_x, var_y, cov = (sums.spreads / areas[:, None] + np.array([_PIXEL_VARIANCE, _PIXEL_VARIANCE, 0])).T
     spread = np.sqrt((var_x - var_y) ** 2 + 4 * cov**2)
     axes = 2 * np.sqrt(2 * np.stack([var_x + var_y + spread, np.maximum(var_x + var_y - spread, 0)], axis=1))
-    boxes = [
-        (box[1].start, box[0].start, box[1].stop, box[0].stop) for box in scipy.ndimage.find_objects(labels) if box
-    ]
-    shift = np.array([corner[1], corner[0]])
     return ObjectTable(
-        numbers=numbers,
-        classes=classes[numbers],
+        numbers=sums.numbers,
+        classes=sums.classes,
         areas_px=areas,
-        centroids_px=np.stack([x, y], axis=1) + 0.5 + shift,
-        boxes_px=np.array(boxes, np.int64).reshape(-1, 4) + np.tile(shift, 2),
-        probabilities=mean(values[classes[own], rows, columns]),
+        centroids_px=sums.means + 0.5,
+        boxes_px=sums.boxes,
+        probabilities=sums.probabilities / areas,
         axes_px=axes,
     )
 

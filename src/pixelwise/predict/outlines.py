@@ -63,6 +63,14 @@ def outline(inside: NDArray[np.bool_], corner: tuple[int, int] = (0, 0)) -> list
     return sorted(rings, key=lambda ring: -_area(ring))
 
 
+def count_sides(inside: NDArray[np.bool_]) -> int:
+    """Return how many pixel sides lie between the inside of a mask (h, w) and what is outside."""
+    along = sum(
+        int((one != other).sum()) for one, other in ((inside[1:], inside[:-1]), (inside[:, 1:], inside[:, :-1]))
+    )
+    return along + sum(int(edge.sum()) for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
+
+
 def _area(ring: Ring) -> float:
     """Twice the area of a ring, negative for holes."""
     following = [*ring[1:], ring[0]]

@@ -1,6 +1,6 @@
 """The files that a prediction of many pictures fills: pictures for each, and tables of all of them."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,26 +13,25 @@ from pixelwise.data.task_names import TaskName
 from pixelwise.data.volumes.volume import Volume
 from pixelwise.data.writing import write_png, write_tiff
 from pixelwise.errors import UsageError, suggest
-from pixelwise.predict.coco import open_coco
-from pixelwise.predict.geojson import ObjectType, write_geojson
+from pixelwise.predict.coco import CocoFile, open_coco
+from pixelwise.predict.geojson import ObjectType, open_geojson
 from pixelwise.predict.inputs import WHOLE, InputItem
 from pixelwise.predict.instance_prediction import InstancePrediction
-from pixelwise.predict.object_table import open_object_table
+from pixelwise.predict.object_table import AddObjects, open_object_table
 from pixelwise.predict.prediction import Prediction
-from pixelwise.predict.table import TableFormat, open_table
+from pixelwise.predict.table import AddRow, Row, TableFormat, open_table
 from pixelwise.predict.volume_prediction import VolumePrediction
 from pixelwise.storage.atomic import make_folder
 
 Extra = Literal["overlays", "probabilities", "geojson", "coco"]
 EXTRAS: Final[tuple[Extra, ...]] = get_args(Extra)
+Outlines = Literal["geojson", "coco"]
+OUTLINES: Final[tuple[Outlines, ...]] = get_args(Outlines)
 
 _SUFFIXES: Final = {"overlays": ".png", "probabilities": ".tif", "geojson": ".geojson"}
 COCO_NAME: Final = "coco.json"
 FOLDERS: Final = ("masks", "labels", *_SUFFIXES)
 """All that a prediction may fill, which it does not take for pictures to be predicted."""
-
-AddPrediction = Callable[[InputItem, NDArray[Any] | Volume | None, Prediction], None]
-"""Takes a picture, its pixels where something is to be drawn over them, and its prediction."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,33 +72,15 @@ class Results:
                 yield self._place(folder, item)
 
     @contextmanager
-    def open(self) -> Iterator[AddPrediction]:
-        """Open the tables, which appear when the block is left without an error.
+    def open(self) -> Iterator["Writer"]:
+        """Open the tables for what is written first; they appear when the block is left without an error.
 
         Raises:
             OutputError: something cannot be written; whole results of earlier pictures stay.
 
         """
         with ExitStack() as stack:
-            add_row = stack.enter_context(open_table(self.table, self.kind, self.classes, self.fmt))
-            add_objects = add_coco = None
-            if self._has_objects:
-                form = open_object_table(self._objects, self.classes, self.fmt, self.pixel_size_um)
-                add_objects = stack.enter_context(form)
-            if "coco" in self.extras:
-                add_coco = stack.enter_context(
-                    open_coco(self.out / COCO_NAME, self.classes, self.kind.outlined_classes(self.classes))
-                )
-
-            def add(item: InputItem, image: NDArray[Any] | Volume | None, prediction: Prediction) -> None:
-                mask = self._write(item, image, prediction)
-                add_row(item, mask, prediction)
-                if add_objects is not None and isinstance(prediction, InstancePrediction):
-                    add_objects(item, prediction.objects)
-                if add_coco is not None:
-                    add_coco(file_name(item), prediction.size_px, prediction.shapes)
-
-            yield add
+            yield Writer(self, stack)
 
     @property
     def _has_objects(self) -> bool:
@@ -119,7 +100,32 @@ class Results:
         suffix = self.kind.suffix_for(item.path) if folder not in _SUFFIXES or by_voxel else _SUFFIXES[folder]
         return self.out / folder / item.target.parent / f"{item.target.name}{suffix}"
 
-    def _write(self, item: InputItem, image: NDArray[Any] | Volume | None, prediction: Prediction) -> str:
+    def open_table(self, stack: ExitStack) -> AddRow:
+        """Open the table of pictures, which ``stack`` closes.
+
+        Raises:
+            OutputError: it cannot be written.
+
+        """
+        return stack.enter_context(open_table(self.table, self.kind, self.classes, self.fmt))
+
+    def open_lists(self, stack: ExitStack) -> "Lists":
+        """Open the files that list the objects of all pictures, which ``stack`` closes.
+
+        Raises:
+            OutputError: one cannot be written.
+
+        """
+        add_objects = coco = None
+        if self._has_objects:
+            form = open_object_table(self._objects, self.classes, self.fmt, self.pixel_size_um)
+            add_objects = stack.enter_context(form)
+        if "coco" in self.extras:
+            outlined = self.kind.outlined_classes(self.classes)
+            coco = stack.enter_context(open_coco(self.out / COCO_NAME, self.classes, outlined))
+        return Lists(add_objects, coco)
+
+    def write(self, item: InputItem, image: NDArray[Any] | Volume | None, prediction: Prediction) -> str:
         """Write a prediction's pictures; return the mask's path relative to ``out``, "" without one."""
         places = {folder: self._place(folder, item) for folder in self._folders}
         for place in places.values():
@@ -133,12 +139,73 @@ class Results:
             write_tiff(places["probabilities"], prediction.probabilities.transpose(1, 2, 0))
         if "geojson" in places:
             object_type: ObjectType = "detection" if self._has_objects else "annotation"
-            write_geojson(places["geojson"], prediction.shapes, self.classes, object_type)
+            with open_geojson(places["geojson"], self.classes, object_type) as add_shapes:
+                add_shapes(prediction.shapes)
         if not self.kind.has_mask:
             return ""
         mask = places[self.kind.mask_folder]
         prediction.save(mask)
         return mask.relative_to(self.out).as_posix()
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """Those of the objects of all pictures, where they are wanted."""
+
+    add_objects: AddObjects | None
+    coco: CocoFile | None
+
+
+class Writer:
+    """Writes what is said of one picture after the other; where nothing is said, no table is left.
+
+    Args:
+        results: what is written where.
+        stack: closes the tables.
+
+    """
+
+    def __init__(self, results: Results, stack: ExitStack) -> None:
+        self._results, self._stack = results, stack
+        self._add_row: AddRow | None = None
+        self._lists: Lists | None = None
+
+    def add(self, item: InputItem, image: NDArray[Any] | Volume | None, prediction: Prediction) -> None:
+        """Write a picture's prediction.
+
+        Args:
+            item: the picture.
+            image: its pixels, where something is to be drawn over them.
+            prediction: what is said of it.
+
+        Raises:
+            OutputError: something cannot be written.
+
+        """
+        self.add_row(item, self._results.write(item, image, prediction), prediction)
+        if self._lists is None:
+            self._lists = self._results.open_lists(self._stack)
+        if self._lists.add_objects is not None and isinstance(prediction, InstancePrediction):
+            self._lists.add_objects(item, prediction.objects)
+        if self._lists.coco is not None:
+            self._lists.coco.add_picture(file_name(item), prediction.size_px)
+            self._lists.coco.add(prediction.shapes)
+
+    def add_row(self, item: InputItem, mask: str, row: Row) -> None:
+        """Write the row of a picture whose other results are there.
+
+        Args:
+            item: the picture.
+            mask: path of its mask relative to the table.
+            row: what is said of it.
+
+        Raises:
+            OutputError: the table cannot be written.
+
+        """
+        if self._add_row is None:
+            self._add_row = self._results.open_table(self._stack)
+        self._add_row(item, mask, row)
 
 
 def check_extras(wanted: Collection[str], task: TaskName, kind: type[Prediction]) -> frozenset[Extra]:

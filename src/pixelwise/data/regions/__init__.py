@@ -2,10 +2,19 @@
 
 from pixelwise.data.regions.base import Region, RegionSink, RegionSource, Span
 from pixelwise.data.regions.missing import Missing
-from pixelwise.data.regions.opening import LARGE_PIXELS, is_array, is_large, open_source
+from pixelwise.data.regions.opening import (
+    ARRAY_SUFFIXES,
+    LARGE_PIXELS,
+    ZARR_SUFFIX,
+    is_array,
+    is_large,
+    open_source,
+)
 
 __all__ = [
+    "ARRAY_SUFFIXES",
     "LARGE_PIXELS",
+    "ZARR_SUFFIX",
     "Missing",
     "Region",
     "RegionSink",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
-from pixelwise.data.regions.sink import UNFINISHED, BlockSink, Form, Place, Record, Store
+from pixelwise.data.regions.sink import BlockSink, Form, Place, Record, Store, unfinished
 from pixelwise.data.regions.tiff_store import TiffStore
 
 RegionFormat = Literal["tiff", "zarr"]
@@ -30,7 +30,7 @@ def open_sink(path: Path, fmt: RegionFormat, form: Form, written: Mapping[Place,
         OutputError: the place cannot be written.
 
     """
-    store_path = path.with_name(path.name + UNFINISHED)
+    store_path = unfinished(path)
     if fmt == "tiff":
         store: Store = TiffStore(store_path, form)
     else:

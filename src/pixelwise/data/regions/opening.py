@@ -20,14 +20,20 @@ from pixelwise.errors import ImageError, UsageError
 LARGE_PIXELS = 2**24
 """Pictures of so many pixels (4,096 x 4,096) or more are predicted tile by tile."""
 
-ARRAY_SUFFIXES = RAW_SUFFIXES | {".npy", ".zarr"}
+ZARR_SUFFIX = ".zarr"
+ARRAY_SUFFIXES = RAW_SUFFIXES | {".npy", ZARR_SUFFIX}
 """Names of files that are read by region only."""
 
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def open_source(
-    path: Path, dimensions: Literal[2, 3] | None = None, *, stored: bool = False, missing: Missing = "refuse"
+    path: Path,
+    dimensions: Literal[2, 3] | None = None,
+    *,
+    stored: bool = False,
+    missing: Missing = "refuse",
+    unfinished: bool = False,
 ) -> RegionSource:
     """Open a picture or a volume that is read by region.
 
@@ -38,6 +44,7 @@ def open_source(
             what the file's axes say.
         stored: return the stored values, such as the integers of a label map: no palette is looked up.
         missing: what to do about tiles or chunks that the file leaves out.
+        unfinished: open an output that is whole but has not got its name yet.
 
     Raises:
         UsageError: ``missing`` is unknown; a library is not installed.
@@ -46,7 +53,7 @@ def open_source(
     """
     if missing not in ("refuse", "fill"):
         raise UsageError(f"missing={missing!r}", expected="refuse or fill", do="Correct the value")
-    if path.name.endswith(UNFINISHED):
+    if path.name.endswith(UNFINISHED) and not unfinished:
         raise ImageError(
             f"{show_path(str(path))} is the unfinished output of a prediction that was stopped",
             expected="a whole file",
@@ -72,10 +79,15 @@ def is_array(path: Path) -> bool:
     return path.suffix.lower() in ARRAY_SUFFIXES or (path.is_dir() and is_zarr(path))
 
 
-def is_large(path: Path) -> bool:
+def is_large(path: Path, dimensions: Literal[2, 3] | None = None) -> bool:
     """Tell whether a path names what is read by region only, or a picture of :data:`LARGE_PIXELS` or more.
 
     What cannot be opened is not large: whoever reads it says why.
+
+    Args:
+        path: of a file or a folder.
+        dimensions: see :func:`open_source`: a stack of pages is not one picture.
+
     """
     if is_array(path):
         return True
@@ -85,7 +97,7 @@ def is_large(path: Path) -> bool:
         if not _is_tiff(path):
             info = probe(path)
             return info.height * info.width >= LARGE_PIXELS
-        with open_source(path, missing="fill") as source:
+        with open_source(path, dimensions, missing="fill") as source:
             return math.prod(source.size) >= LARGE_PIXELS
     except ImageError:
         return False

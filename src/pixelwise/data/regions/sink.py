@@ -2,7 +2,8 @@
 
 Whatever regions are written, a block goes to the disk once, when its last pixel has come; blocks that wait for pixels
 are held in memory, at most those along the front. While it is written, the file lies beside its place under the name
-``NAME.unfinished`` and no reader takes it for a picture; when it is closed it gets its name.
+``NAME.unfinished`` and no reader takes it for a picture. Once it is whole it gets its name: at once when it is closed,
+or later, together with others, by :func:`publish`.
 """
 
 import os
@@ -112,7 +113,7 @@ class BlockSink(RegionSink):
             if written is None:
                 remove(store.path)
                 store.begin()
-            elif path.exists():  # stopped between its last block and its report
+            elif path.exists():  # stopped while the outputs got their names
                 self.is_complete = True
             elif not store.go_on(self.written):
                 store.close()
@@ -170,8 +171,8 @@ class BlockSink(RegionSink):
                 raise self._failed(error) from error
         return fresh
 
-    def close(self) -> None:
-        """Make a whole file of the blocks, under its own name.
+    def finish(self) -> None:
+        """Make a whole file of the blocks, still under its unfinished name.
 
         Raises:
             OutputError: blocks are missing, or the disk is full.
@@ -188,11 +189,19 @@ class BlockSink(RegionSink):
         try:
             self._store.finish(self.written)
             self._store.close()
-            self._store.path.replace(self.path)
-            sync_folder(self.path.parent)
         except OSError as error:
             raise self._failed(error) from error
         self.is_complete = True
+
+    def close(self) -> None:
+        """Make a whole file of the blocks, under its own name.
+
+        Raises:
+            OutputError: blocks are missing, or the disk is full.
+
+        """
+        self.finish()
+        publish(self.path)
 
     def abandon(self) -> None:
         """Let go of the file, which stays as it is for another process to go on with."""
@@ -211,6 +220,33 @@ class BlockSink(RegionSink):
         return OutputError(
             fault.came, expected=fault.expected, do="Free some space, or mend the place; the same command then goes on"
         )
+
+
+def unfinished(path: Path) -> Path:
+    """Return what an output is called until it is whole."""
+    return path.with_name(path.name + UNFINISHED)
+
+
+def whole(path: Path) -> Path:
+    """Return where an output that is whole lies: under its unfinished name, until it is published."""
+    return unfinished(path) if unfinished(path).exists() else path
+
+
+def publish(path: Path) -> None:
+    """Give an output that is whole its name; one that has it keeps it.
+
+    Raises:
+        OutputError: the place cannot be written.
+
+    """
+    try:
+        if unfinished(path).exists():
+            if path.is_dir():
+                remove(path)  # a folder cannot be put in the place of another
+            unfinished(path).replace(path)
+            sync_folder(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 def remove(path: Path) -> None:

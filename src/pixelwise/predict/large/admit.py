@@ -16,8 +16,7 @@ def refuse_model(model: Model) -> None:
     """Refuse a model whose answer for a picture is not made of the answers for its tiles.
 
     Raises:
-        UsageError: it has no answer for each pixel, resizes or resamples pictures, levels each by its own mean, or
-            asks for more than pixels.
+        UsageError: it has no answer for each pixel, resizes or resamples pictures, or levels each by its own mean.
 
     """
     preprocess = model.preprocess
@@ -33,7 +32,6 @@ def refuse_model(model: Model) -> None:
         ),
         "brings every volume to voxels of one size": preprocess.spacing is not None,
         "levels each picture by its own mean and standard deviation": preprocess.statistics == "picture",
-        "asks for what a table says of each picture": preprocess.metadata is not None,
     }
     for how, it_does in what.items():
         if it_does:

@@ -1,29 +1,81 @@
-"""What an unfinished prediction was begun with, and going on with it only where that is the same."""
+"""What a prediction was begun with, and going on with it only where that is the same."""
 
 import hashlib
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pixelwise.data.regions import RegionSource
-from pixelwise.predict.large.journal import RunJournal
+from pixelwise.predict.large.journal import RunJournal, first_entry
 from pixelwise.predict.large.places import Places
 from pixelwise.predict.postprocess import Pipeline
-from pixelwise.predict.tiling import TilePlan
 from pixelwise.runs.model import Model
+
+Begun = dict[str, Any]
+"""Plain JSON, by what it is about."""
 
 
 def begun_with(
-    model: Model, source: RegionSource, plan: TilePlan, places: Places, pipeline: Pipeline
-) -> dict[str, Any]:
-    """Say what is predicted: whatever changes an output changes this."""
+    model: Model, source: RegionSource, places: Places, pipeline: Pipeline, numbers: NDArray[np.float32] | None
+) -> Begun:
+    """Say what is predicted: whatever changes what the tiles leave on the disk changes this, the plan excepted.
+
+    Args:
+        model: the model.
+        source: the picture.
+        places: of the results.
+        pipeline: steps after the network.
+        numbers: what the network is told of the picture.
+
+    """
+    is_masked_last = places.labels is None and bool(pipeline.of_objects)
+    threshold = pipeline.threshold
     return {
-        "plan": replace(plan, tile_bytes=0).digest(),  # an estimate of memory does not change the output
         "model": _model_digest(model),
         "input": source.identity,
-        "outputs": {"format": places.fmt, "probabilities": places.probabilities is not None},
-        "post": pipeline.to_json(),
+        "outputs": {"format": places.fmt, "probabilities": places.answers is not None, "mask": not is_masked_last},
+        "post": None if is_masked_last or threshold is None else Pipeline((threshold,)).to_json(),
+        "told": None if numbers is None else [float(number) for number in numbers],
     }
+
+
+def memory_of_earlier(begun: Begun, records: Mapping[Path, bool]) -> int | None:
+    """Return the budget that the same prediction was begun with, so that its plan comes out the same; None without one.
+
+    Args:
+        begun: as :func:`begun_with` says.
+        records: journals (False) and summaries (True) that may be of it.
+
+    """
+    for path, is_summary in records.items():
+        found = read_begun(path) if is_summary else first_entry(path)
+        if found is not None and all(found.get(key) == value for key, value in begun.items()):
+            memory_bytes = found.get("memory_bytes")
+            if isinstance(memory_bytes, int):
+                return memory_bytes
+    return None
+
+
+def read_begun(summary: Path) -> Begun | None:
+    """Return what a summary says that its prediction was begun with; None where there is none."""
+    try:
+        content = json.loads(summary.read_text(encoding="utf-8"))
+        begun = content["begun"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return begun if isinstance(begun, dict) else None
+
+
+def open_journal(places: Places, begun: Begun, *, overwrite: bool) -> RunJournal:
+    """Go on with what the same command began, or begin anew."""
+    if not overwrite:
+        places.refuse_standing()
+        return RunJournal(places.journal, begun)
+    return RunJournal(places.journal, begun, places.clear)
 
 
 def _model_digest(model: Model) -> str:
@@ -34,11 +86,3 @@ def _model_digest(model: Model) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def open_journal(places: Places, begun: dict[str, Any], *, overwrite: bool) -> RunJournal:
-    """Go on with what the same command began, or begin anew."""
-    if not overwrite:
-        places.refuse_standing()
-        return RunJournal(places.journal, begun)
-    return RunJournal(places.journal, begun, places.clear)

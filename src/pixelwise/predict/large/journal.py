@@ -19,13 +19,14 @@ from pixelwise.data.regions.sink import Place, Record
 from pixelwise.errors import RunError, UsageError
 from pixelwise.storage.atomic import make_folder, output_error
 
-FORMAT = 1
+FORMAT = 2
 _MEANING = {
     "plan": "its tiles (--memory, --tile)",
     "model": "the model",
     "input": "the input file",
     "outputs": "the outputs (--large-format, --probabilities)",
     "post": "the steps after the network (--post)",
+    "told": "what is said of the picture (--metadata)",
     "format": "the version of pixelwise",
 }
 
@@ -120,11 +121,8 @@ class RunJournal:
             ) from None
 
     def _begins_with(self, begun: dict[str, Any]) -> bool:
-        content = os.pread(self._handle, os.fstat(self._handle).st_size, 0)
-        try:
-            return bool(json.loads(content.split(b"\n", 1)[0]) == begun)
-        except ValueError:
-            return False
+        found = first_entry(self.path)
+        return found is not None and not _differences(found, begun)
 
     def _read(self) -> list[dict[str, Any]]:
         """Return the lines; a last one that was cut short is cut off."""
@@ -144,7 +142,7 @@ class RunJournal:
         )
 
     def _refuse_other(self, found: dict[str, Any], begun: dict[str, Any]) -> None:
-        differing = [meaning for key, meaning in _MEANING.items() if found.get(key) != begun.get(key)]
+        differing = _differences(found, begun)
         if differing:
             raise UsageError(
                 f"{show_path(str(self.path.parent))} holds the unfinished output of another prediction, which differs "
@@ -152,3 +150,17 @@ class RunJournal:
                 expected="the model, input and options that it was begun with",
                 do="Give the same command again to go on with it, choose another --out, or begin anew with --overwrite",
             )
+
+
+def first_entry(path: Path) -> dict[str, Any] | None:
+    """Return what a journal says that it was begun with; None where there is none, or nothing to be read."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.readline())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _differences(found: dict[str, Any], begun: dict[str, Any]) -> list[str]:
+    return [meaning for key, meaning in _MEANING.items() if found.get(key) != begun.get(key)]

@@ -6,62 +6,108 @@
     OUT/probabilities/NAME.tif | .zarr  if wanted: float32, one channel per class, 0..1
     OUT/labels/NAME.tif | .zarr         instances: 32 bits, 0 or the number of an object
     OUT/objects/NAME.csv                instances: one row for each object
+    OUT/geojson/NAME.geojson            if wanted: outlines of objects, or of the pieces of each class
+    OUT/coco/NAME.json                  if wanted: the same as COCO's JSON
     OUT/overlays/NAME.png               a small picture with its classes drawn over it, and a legend
     OUT/summaries/NAME.json             area and share of every class, and how it was predicted
 
-While they are written, ``.unfinished`` stands behind the first two names, and ``OUT/masks/NAME.tif.journal`` says what
-is on the disk. The summary comes last: where it lies, everything is whole.
+NAME mirrors the folders of the input. Until all of them are whole, ``.unfinished`` stands behind every name, and
+``OUT/masks/NAME.tif.journal`` says what is on the disk. The summary comes last: where it lies, everything is there.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pixelwise.data.names import show_path
 from pixelwise.data.regions.creating import SUFFIXES, RegionFormat
-from pixelwise.data.regions.sink import UNFINISHED, remove
+from pixelwise.data.regions.sink import publish, remove, unfinished
 from pixelwise.errors import UsageError
+from pixelwise.predict.standing import refuse_standing
 
-_SECOND_SUFFIX = ".ome"
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
     """The result files of one picture."""
 
     out: Path
     fmt: RegionFormat
     mask: Path
-    probabilities: Path | None
     overlay: Path
     summary: Path
     journal: Path
+    answers: Path | None = None
+    """What the network says of every pixel: wanted as a result, or needed to find the objects."""
+    keeps_answers: bool = False
     labels: Path | None = None
     objects: Path | None = None
+    geojson: Path | None = None
+    coco: Path | None = None
 
     @classmethod
     def of(
-        cls, path: Path, out: Path, fmt: RegionFormat, *, probabilities: bool, has_objects: bool = False
+        cls,
+        target: PurePosixPath,
+        out: Path,
+        fmt: RegionFormat,
+        *,
+        has_answers: bool,
+        keeps_answers: bool = False,
+        has_objects: bool = False,
+        outlines: Collection[str] = (),
     ) -> "Places":
-        """Name the results of the picture at ``path``."""
-        name, suffix = path.name.removesuffix(path.suffix).removesuffix(_SECOND_SUFFIX), SUFFIXES[fmt]
-        mask = out / "masks" / f"{name}{suffix}"
+        """Name the results of a picture.
+
+        Args:
+            target: its name under each of the folders, without suffix.
+            out: the folder of the results.
+            fmt: of what has as many pixels as the picture.
+            has_answers: the network's answers are written.
+            keeps_answers: they are a result.
+            has_objects: objects are numbered.
+            outlines: "geojson" and "coco", as far as they are wanted.
+
+        """
+        image = f"{target}{SUFFIXES[fmt]}"
+        mask = out / "masks" / image
         return cls(
             out=out,
             fmt=fmt,
             mask=mask,
-            probabilities=out / "probabilities" / mask.name if probabilities else None,
-            overlay=out / "overlays" / f"{name}.png",
-            summary=out / "summaries" / f"{name}.json",
+            overlay=out / "overlays" / f"{target}.png",
+            summary=out / "summaries" / f"{target}.json",
             journal=mask.with_name(f"{mask.name}.journal"),
-            labels=out / "labels" / mask.name if has_objects else None,
-            objects=out / "objects" / f"{name}.csv" if has_objects else None,
+            answers=out / "probabilities" / image if has_answers else None,
+            keeps_answers=keeps_answers,
+            labels=out / "labels" / image if has_objects else None,
+            objects=out / "objects" / f"{target}.csv" if has_objects else None,
+            geojson=out / "geojson" / f"{target}.geojson" if "geojson" in outlines else None,
+            coco=out / "coco" / f"{target}.json" if "coco" in outlines else None,
         )
+
+    @property
+    def probabilities(self) -> Path | None:
+        """The network's answers, where they are a result."""
+        return self.answers if self.keeps_answers else None
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What is there in the end beside the summary, by its kind."""
+        named = {
+            "mask": self.mask,
+            "probabilities": self.probabilities,
+            "labels": self.labels,
+            "objects": self.objects,
+            "geojson": self.geojson,
+            "coco": self.coco,
+            "overlay": self.overlay,
+        }
+        return {kind: path for kind, path in named.items() if path is not None}
 
     @property
     def results(self) -> list[Path]:
         """What is there in the end."""
-        places = (self.mask, self.probabilities, self.labels, self.objects, self.overlay, self.summary)
-        return [path for path in places if path is not None]
+        return [*self.files.values(), self.summary]
 
     def refuse_input(self, path: Path) -> None:
         """Refuse results that would lie within the input or replace it.
@@ -85,18 +131,27 @@ class Places:
             UsageError: there are some.
 
         """
-        standing = [path for path in self.results if path.exists()]
-        if standing and not self.journal.exists():
-            others = f" and {len(standing) - 1} more" if len(standing) > 1 else ""
-            raise UsageError(
-                f"{show_path(str(standing[0]))}{others} would be replaced",
-                expected="a folder without results",
-                do="Choose another --out, or allow it with --overwrite",
-            )
+        if not self.journal.exists():
+            refuse_standing(self.results)
+
+    def publish(self) -> None:
+        """Give all results but the summary, which are whole, their names.
+
+        Raises:
+            OutputError: the place cannot be written.
+
+        """
+        for path in self.files.values():
+            publish(path)
+
+    def tidy(self) -> None:
+        """Remove answers that are no result, once the others have their names."""
+        if self.answers is not None and not self.keeps_answers:
+            remove(unfinished(self.answers))
 
     def clear(self) -> None:
         """Remove results, whole and unfinished; the journal goes last, so that a stop leaves nothing unexplained."""
-        for path in (self.summary, self.overlay, self.objects, self.labels, self.mask, self.probabilities):
-            if path is not None:
-                remove(path)
-                remove(path.with_name(path.name + UNFINISHED))
+        others = [self.answers] if self.answers is not None and not self.keeps_answers else []
+        for path in (self.summary, *reversed(self.files.values()), *others):
+            remove(path)
+            remove(unfinished(path))

@@ -1,83 +1,73 @@
 """What people look at when a large picture is done: a small overlay, and a summary as JSON."""
 
+import math
 import resource
 import sys
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from pixelwise.data.regions import RegionSource, open_source
+from pixelwise.data.regions.sink import unfinished, whole
 from pixelwise.data.writing import write_png
+from pixelwise.predict.large.begun import Begun
+from pixelwise.predict.large.objects import Found
 from pixelwise.predict.large.overview import overview
 from pixelwise.predict.large.places import Places
 from pixelwise.predict.overlay import draw_overlay, legend_of, with_captions
 from pixelwise.predict.tiling import TilePlan
-from pixelwise.storage.atomic import make_folder, write_json
+from pixelwise.storage.atomic import make_folder, read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 
 
-def write_report(
-    source: RegionSource,
-    places: Places,
-    plan: TilePlan,
-    areas_px: dict[str, int],
-    *,
-    notes: tuple[str, ...],
-    seconds: float,
-    counts: dict[str, int] | None = None,
-) -> None:
-    """Write the overlay and then the summary.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What is said of a picture once it is predicted."""
+
+    areas_px: dict[str, int]
+    """Pixels of each class."""
+    notes: tuple[str, ...]
+    seconds: float
+    """Of the process that ended it."""
+    found: Found | None = None
+    """Instances: the objects."""
+
+
+def write_overlay(source: RegionSource, places: Places, areas_px: dict[str, int]) -> None:
+    """Draw a small picture of it all, still under its unfinished name.
 
     Raises:
-        OutputError: they cannot be written.
+        OutputError: it cannot be written.
 
     """
     classes = tuple(areas_px)
     make_folder(places.overlay.parent)
-    make_folder(places.summary.parent)
-    with open_source(places.mask, 3 if len(plan.size) == 3 else 2, stored=True) as label_map:
+    dimensions: Literal[2, 3] = 3 if len(source.size) == 3 else 2
+    with open_source(whole(places.mask), dimensions, stored=True, unfinished=True) as label_map:
         picture, labels = overview(source, label_map)
     drawn = draw_overlay(picture, labels, classes)
-    write_png(places.overlay, with_captions(drawn, legend_of(list(areas_px.values()), classes)))
-    summary = _summary(source, places, plan, areas_px, notes=notes, seconds=seconds)
-    write_json(places.summary, summary if counts is None else summary | {"counts": counts})
+    write_png(unfinished(places.overlay), with_captions(drawn, legend_of(list(areas_px.values()), classes)))
 
 
-def _summary(
-    source: RegionSource,
-    places: Places,
-    plan: TilePlan,
-    areas_px: dict[str, int],
-    *,
-    notes: tuple[str, ...],
-    seconds: float,
-) -> dict[str, Any]:
-    total = sum(areas_px.values())
-    results = {
-        "mask": places.mask,
-        "probabilities": places.probabilities,
-        "labels": places.labels,
-        "objects": places.objects,
-        "overlay": places.overlay,
-    }
-    unit, pixel = ("um3" if len(plan.size) == 3 else "um2"), source.pixel_size
-    measured = {}
-    if pixel is not None:
-        each = 1.0
-        for side in pixel:
-            each *= side
-        measured = {
-            "pixel_size_um": list(pixel),
-            f"areas_{unit}" if unit == "um2" else f"volumes_{unit}": {k: n * each for k, n in areas_px.items()},
-        }
-    return {
+def write_summary(source: RegionSource, places: Places, plan: TilePlan, begun: Begun, outcome: Outcome) -> None:
+    """Write the summary, which is the last of the results.
+
+    Raises:
+        OutputError: it cannot be written.
+
+    """
+    make_folder(places.summary.parent)
+    areas_px, total = outcome.areas_px, sum(outcome.areas_px.values())
+    content = {
         "format": FORMAT,
         "input": source.name,
         "size_px": list(plan.size),
         "areas_px": areas_px,
         "fractions": {name: area / total for name, area in areas_px.items()},
-        **measured,
-        "notes": list(notes),
-        "files": {name: path.relative_to(places.out).as_posix() for name, path in results.items() if path is not None},
+        **_measured(source, areas_px),
+        **({} if outcome.found is None else asdict(outcome.found)),
+        "notes": list(outcome.notes),
+        "files": {name: path.relative_to(places.out).as_posix() for name, path in places.files.items()},
         "tiles": {
             "count": len(plan),
             "grid": list(plan.grid),
@@ -87,8 +77,36 @@ def _summary(
             "reasons": list(plan.reasons),
             "digest": plan.digest(),
         },
-        "seconds": round(seconds, 3),
+        "begun": begun,
+        "seconds": round(outcome.seconds, 3),
         "peak_memory_bytes": peak_memory_bytes(),
+    }
+    write_json(places.summary, content)
+
+
+def read_outcome(places: Places) -> Outcome:
+    """Read what :func:`write_summary` wrote.
+
+    Raises:
+        RunError: it cannot be read.
+
+    """
+    content = read_json(places.summary)
+    found = None
+    if "counts" in content:
+        found = Found(content["counts"], content["mean_areas_px"])
+    return Outcome(areas_px=content["areas_px"], notes=tuple(content["notes"]), seconds=content["seconds"], found=found)
+
+
+def _measured(source: RegionSource, areas_px: dict[str, int]) -> dict[str, Any]:
+    """Return areas or volumes in micrometres, where the file tells the size of a pixel."""
+    if source.pixel_size is None:
+        return {}
+    each = math.prod(source.pixel_size)
+    name = "areas_um2" if len(source.size) == 2 else "volumes_um3"
+    return {
+        "pixel_size_um": list(source.pixel_size),
+        name: {class_name: area * each for class_name, area in areas_px.items()},
     }
 
 

@@ -4,6 +4,7 @@ Where steps follow the network that look at one object at a time, the answers of
 second pass over them, in strips, finds the objects (:mod:`pixelwise.predict.large.objects`).
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -19,13 +20,13 @@ from pixelwise.data.regions.sink import BlockSink, Form
 from pixelwise.errors import ImageError, RunError
 from pixelwise.predict.large.blend import Blend, Values
 from pixelwise.predict.large.journal import RunJournal
-from pixelwise.predict.large.objects import answer_planes, write_classes, write_objects
+from pixelwise.predict.large.objects import Found, SecondPass, answer_planes
 from pixelwise.predict.large.places import Places
 from pixelwise.predict.member import Member
 from pixelwise.predict.palette import mask_palette
 from pixelwise.predict.postprocess import Pipeline
+from pixelwise.predict.prediction import MaskPrediction
 from pixelwise.predict.tiling import Tile, TilePlan, deviation_in, middle_region
-from pixelwise.storage.atomic import make_folder
 
 Progress = Callable[[int, int], None]
 
@@ -42,11 +43,12 @@ class Work:
         journal: RunJournal,
         *,
         pipeline: Pipeline,
+        numbers: NDArray[np.float32] | None = None,
     ) -> None:
-        self._pipeline = pipeline
+        self._pipeline, self._forward = pipeline, functools.partial(member.forward_tile, numbers=numbers)
         self._member, self._source, self._plan, self._places, self._journal = member, source, plan, places, journal
         self._classes = member.model.task.classes
-        self.counts: dict[str, int] | None = None
+        self.found: Found | None = None
         self._areas = np.zeros(len(self._classes), np.int64)
         for entry in journal.entries:
             self._areas += np.array(entry["areas"], np.int64)
@@ -55,8 +57,8 @@ class Work:
         try:
             if not self._is_masked_last:
                 self._open("mask", places.mask, self._mask_form)
-            if places.probabilities is not None:
-                self._open("probabilities", places.probabilities, self._form(planes, np.dtype(np.float32)))
+            if places.answers is not None:
+                self._open("probabilities", places.answers, self._form(planes, np.dtype(np.float32)))
         except BaseException:
             self.abandon()
             raise
@@ -70,7 +72,7 @@ class Work:
     @property
     def _is_masked_last(self) -> bool:
         """Whether the label map is made of the answers of all tiles, in the second pass."""
-        return self._places.objects is None and bool(self._pipeline.of_objects)
+        return self._places.labels is None and bool(self._pipeline.of_objects)
 
     @property
     def _mask_form(self) -> Form:
@@ -98,7 +100,7 @@ class Work:
         model = self._member.model
         block = self._source.read(middle_region(self._plan))
         middle = to_channels(block, model.preprocess.channels, self._source.name)
-        found = deviation_in(model.network, self._member.forward_tile, middle)
+        found = deviation_in(model.network, self._forward, middle)
         return () if found is None else (f"tiles are blended: {found.summary()}",)
 
     def run(self, progress: Progress | None, should_stop: Callable[[], bool] | None) -> int:
@@ -117,37 +119,33 @@ class Work:
                 progress(done, len(self._plan))
         return done
 
-    def finish(self, path: Path) -> None:
-        """Let the outputs appear, and find the objects in the answers of all tiles where there are to be any.
+    def finish(self, path: Path, memory_bytes: int) -> None:
+        """Make whole files of the outputs, and find objects and outlines where there are to be any.
 
         Args:
-            path: of the picture, for the table of objects.
+            path: of the picture, as tables name it.
+            memory_bytes: what may be taken for that.
 
         """
         for sink in self._sinks.values():
-            sink.close()
-        places, pipeline = self._places, self._pipeline
-        if places.probabilities is not None and places.labels is not None and places.objects is not None:
-            make_folder(places.objects.parent)
-            self.counts = write_objects(
-                self._source,
-                places.probabilities,
-                places.labels,
-                places.objects,
-                path=path,
-                fmt=places.fmt,
-                classes=self._classes,
-                pipeline=pipeline,
-            )
-        elif places.probabilities is not None and self._is_masked_last:
-            self._areas = write_classes(
-                places.probabilities,
-                places.mask,
-                self._mask_form,
-                fmt=places.fmt,
-                num_classes=len(self._classes),
-                pipeline=pipeline,
-            )
+            sink.finish()
+        if len(self._plan.size) == 3:
+            return
+        second = SecondPass(
+            places=self._places,
+            path=path,
+            size=(self._plan.size[0], self._plan.size[1]),
+            pixel_size=self._source.pixel_size,
+            classes=self._classes,
+            pipeline=self._pipeline,
+            memory_bytes=memory_bytes,
+        )
+        if self._places.labels is not None:
+            self.found = second.write_objects()
+            return
+        if self._is_masked_last:
+            self._areas = second.write_classes(self._mask_form)
+        second.write_outlines(MaskPrediction)
 
     def abandon(self) -> None:
         """Let go of the files."""
@@ -169,7 +167,7 @@ class Work:
     def _answer(self, tile: Tile, block: NDArray[Any]) -> Values:
         """Return the probabilities, (K, h, w) or (K, d, h, w), of what a tile keeps."""
         pixels = tile.fill(to_channels(block, self._member.model.preprocess.channels, self._source.name))
-        values = self._member.forward_tile(pixels)
+        values = self._forward(pixels)
         kept = tile.kept(values)
         if not np.isfinite(kept).all():
             raise ImageError(
