@@ -19,7 +19,7 @@ from typing import Literal
 from pixelwise.data.names import show_path
 from pixelwise.errors import ImageError
 
-Format = Literal["JPEG", "PNG", "TIFF", "BMP", "WebP"]
+Format = Literal["JPEG", "PNG", "TIFF", "BMP", "WebP", "Zarr"]
 Mode = Literal["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "N"]
 """How pixels are stored: bilevel, grey, grey + alpha, palette, colour, colour + alpha, inks, n measured channels."""
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from pixelwise.data.decode import decode, decode_stored, read_header
 from pixelwise.data.headers import RESTORE, Header, UnsupportedError, Window, open_regular, unreadable
 from pixelwise.data.names import show_path
+from pixelwise.data.zarr_pictures import is_zarr_name, open_zarr, read_zarr, zarr_header
 from pixelwise.errors import ImageError, MaskError
 
 MAX_PIXELS = 2**28
@@ -37,6 +38,7 @@ IMAGE_SUFFIXES: frozenset[str] = frozenset({".jpg", ".jpeg", ".png", ".tif", ".t
 FORMAT_SUFFIXES = {
     "JPEG": frozenset({".jpg", ".jpeg", ".jpe", ".jfif"}), "PNG": frozenset({".png"}), "BMP": frozenset({".bmp"}),
     "TIFF": frozenset({".tif", ".tiff", ".lsm"}), "WebP": frozenset({".webp"}),
+    "Zarr": frozenset({".zarr", ".ome.zarr"}),
 }  # fmt: skip
 """The names that fit each format."""
 
@@ -71,8 +73,12 @@ def probe(path: Path, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
         ImageError: missing, unreadable, empty, of a foreign format, damaged in its header, or of too many pixels.
 
     """
+    name = show_path(str(path))
+    if is_zarr_name(path):
+        with open_zarr(path, missing="fill") as source:  # chunks are none of the header's business
+            return _info(_of_legal_size(zarr_header(source), name, max_pixels))
     with _opened(path) as (window, stream):
-        return _info(_checked_header(window, stream, show_path(str(path)), max_pixels))
+        return _info(_checked_header(window, stream, name, max_pixels))
 
 
 def probe_bytes(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> ImageInfo:
@@ -96,6 +102,10 @@ def read_image(path: Path, *, frame: int | None = None, max_pixels: int = MAX_PI
 
     """
     name = show_path(str(path))
+    if is_zarr_name(path):
+        with open_zarr(path) as source:
+            _frame_index(_of_legal_size(zarr_header(source), name, max_pixels), frame, name)
+            return read_zarr(source)
     with _opened(path) as (window, stream):
         return _read(window, stream, name, frame, max_pixels)
 
@@ -116,6 +126,11 @@ def read_stored(path: Path, *, frame: int | None = None, max_pixels: int = MAX_P
 
     """
     name = show_path(str(path))
+    if is_zarr_name(path):
+        with open_zarr(path, stored=True, missing="fill") as source:
+            header = _of_legal_size(zarr_header(source), name, max_pixels)
+            _frame_index(header, frame, name)
+            return header, read_zarr(source)
     with _opened(path) as (window, stream):
         header = _checked_header(window, stream, name, max_pixels)
         refuse_lossy(header, name)
@@ -227,6 +242,10 @@ _TOO_LARGE = "Cut it into tiles; from Python, read_image(path, max_pixels=...) r
 def _checked_header(window: Window, stream: BinaryIO, name: str, max_pixels: int) -> Header:
     with _damage_reported(name):
         header = read_header(window, stream, name)
+    return _of_legal_size(header, name, max_pixels)
+
+
+def _of_legal_size(header: Header, name: str, max_pixels: int) -> Header:
     height, width = header.height, header.width
     if height * width > max_pixels:
         raise ImageError(

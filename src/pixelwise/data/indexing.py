@@ -1,7 +1,6 @@
 """What is known of each file after reading it once: size, time, content hash, header, and what a mask stores."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -11,13 +10,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.digests import file_sha256, frame_sha256
+from pixelwise.data.digests import file_sha256, file_status, frame_sha256
 from pixelwise.data.images import MAX_PIXELS, ImageInfo, probe, probe_bytes, read_image, read_image_bytes
 from pixelwise.data.mask_values import colour_codes, is_grey
 from pixelwise.data.masks import read_mask_values
 from pixelwise.data.names import show_path
 from pixelwise.data.volumes.reading import probe_volume, read_label_values, read_volume
 from pixelwise.data.windows import ANY_PIXELS, is_windowed, open_mask_windows
+from pixelwise.data.zarr_pictures import is_zarr_name, open_zarr
 from pixelwise.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -166,8 +166,8 @@ def _read_some(root: Path, wanted: Sequence[Wanted], known: dict[str, FileRecord
 def _answer(root: Path, item: Wanted, known: FileRecord | None) -> FileRecord | str:
     path = root / item.path
     try:
-        status = os.stat(path)  # noqa: PTH116 - 100,000 times
-        fresh = known is not None and (known.size_bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns)
+        status = file_status(path)
+        fresh = known is not None and (known.size_bytes, known.mtime_ns) == status
         if known is not None and fresh and _answers(known, item):
             return known
         return _read(path, item, status)
@@ -183,10 +183,16 @@ def _answers(known: FileRecord, item: Wanted) -> bool:
     return bool(known.looks) == item.mask and (known.frames == 1 or bool(known.frame_hashes) or not item.by_frame)
 
 
-def _read(path: Path, item: Wanted, status: os.stat_result) -> FileRecord:
+def _read(path: Path, item: Wanted, status: tuple[int, int]) -> FileRecord:
     if item.in_space:
         return _read_volume(path, item, status)
-    info, digest = _header_and_hash(path, status.st_size, ANY_PIXELS if item.by_window else MAX_PIXELS)
+    most_pixels = ANY_PIXELS if item.by_window else MAX_PIXELS
+    if is_zarr_name(path):
+        info, digest = probe(path, max_pixels=most_pixels), file_sha256(path)
+        if not item.mask:
+            open_zarr(path).close()  # refuses one that lacks chunks
+    else:
+        info, digest = _header_and_hash(path, status[0], most_pixels)
     several = info.frames > 1 and item.by_frame
     looks: tuple[MaskLook, ...] = ()
     hashes: tuple[bytes, ...] = ()
@@ -199,8 +205,8 @@ def _read(path: Path, item: Wanted, status: os.stat_result) -> FileRecord:
     elif several:
         hashes = tuple(frame_sha256(read_image(path, frame=frame)) for frame in range(info.frames))
     return FileRecord(
-        size_bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
+        size_bytes=status[0],
+        mtime_ns=status[1],
         sha256=digest,
         height=info.height,
         width=info.width,
@@ -212,7 +218,7 @@ def _read(path: Path, item: Wanted, status: os.stat_result) -> FileRecord:
     )
 
 
-def _read_volume(path: Path, item: Wanted, status: os.stat_result) -> FileRecord:
+def _read_volume(path: Path, item: Wanted, status: tuple[int, int]) -> FileRecord:
     info = probe_volume(path)
     looks: tuple[MaskLook, ...] = ()
     if item.mask:
@@ -221,8 +227,8 @@ def _read_volume(path: Path, item: Wanted, status: os.stat_result) -> FileRecord
     elif info.format == "NIfTI":
         read_volume(path)  # whether a packed file is whole, only unpacking tells
     return FileRecord(
-        size_bytes=status.st_size,
-        mtime_ns=status.st_mtime_ns,
+        size_bytes=status[0],
+        mtime_ns=status[1],
         sha256=file_sha256(path),
         height=info.height,
         width=info.width,

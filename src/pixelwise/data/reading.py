@@ -1,7 +1,6 @@
 """Reading samples by their place in a manifest: from files, TIFF stacks, IDX files and CIFAR batches alike."""
 
 import math
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from pixelwise.data import cifar, idx
 from pixelwise.data.containers import open_container
-from pixelwise.data.digests import file_sha256, frame_sha256
+from pixelwise.data.digests import file_sha256, file_status, frame_sha256
 from pixelwise.data.images import read_image, to_channels
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import MaskReading, apply_reading, read_label_map, read_mask_raw
@@ -22,6 +21,7 @@ from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.volumes.reading import read_label_values, read_volume
 from pixelwise.data.volumes.volume import Volume
 from pixelwise.data.windows import WindowedArray, is_windowed, open_mask_windows, open_windows
+from pixelwise.data.zarr_pictures import is_zarr_name
 from pixelwise.errors import DataError
 
 KEPT_BYTES: Final = 2**31  # decoded frames of stacks that one reader keeps
@@ -64,6 +64,7 @@ class SampleReader:
         self._containers: dict[str, NDArray[np.uint8]] = {}
         self._frames: dict[tuple[str, int], NDArray[Any]] = {}
         self._kept_bytes = 0
+        self._windows: dict[tuple[int, int], tuple[WindowedArray, WindowedArray]] = {}
         self._accepted: dict[str, int] = {}  # path to the changed time under which its content was found unchanged
         self._lock = threading.Lock()
 
@@ -107,7 +108,7 @@ class SampleReader:
         """Return a large picture and its label map, to be read where they are cut, in ``channels`` channels.
 
         None for a picture of up to ``LARGE_PIXELS``, or whose picture or mask is not stored in parts: both are TIFF,
-        in tiles or strips.
+        in tiles or strips, or Zarr.
 
         Raises:
             DataError: as for :meth:`image`.
@@ -121,8 +122,12 @@ class SampleReader:
         self._verify(index, path, "", None)
         self._verify(index, mask, "mask_", None)
         name, mask_name = show_path(path), show_path(mask)
+        if (known := self._windows.get((index, channels))) is not None:
+            return known
         picture = open_windows(self.root / path, lambda values: to_channels(values, channels, name))
         labels = open_mask_windows(self.root / mask, lambda values: apply_reading(values, reading, mask_name))
+        if is_zarr_name(path) or is_zarr_name(mask):  # opening one means looking for each of its chunks
+            self._windows[index, channels] = picture, labels
         return picture, labels
 
     def images(self, indices: NDArray[np.int64]) -> NDArray[np.uint8] | None:
@@ -227,16 +232,18 @@ class SampleReader:
             pixels: decodes what was hashed of a container; ``None`` where the whole file was.
 
         """
-        columns = self.manifest.columns
+        columns, key = self.manifest.columns, path if pixels is None else f"{path}\0{index}"
+        if is_zarr_name(path) and key in self._accepted:
+            return  # once is enough for what may be thousands of files
         try:
-            status = os.stat(self.root / path)  # noqa: PTH116 - once for each sample of each epoch
+            size_bytes, mtime = file_status(self.root / path)
         except OSError as error:
             raise self._gone(path, f"cannot be read any more ({error.strerror})") from None
-        mtime = status.st_mtime_ns
-        if status.st_size != columns[f"{prefix}size_bytes"][index]:
+        if size_bytes != columns[f"{prefix}size_bytes"][index]:
             raise self._gone(path, "has changed since it was indexed")
-        key = path if pixels is None else f"{path}\0{index}"
         if mtime in (columns[f"{prefix}mtime_ns"][index], self._accepted.get(key)):
+            if is_zarr_name(path):
+                self._accepted[key] = mtime
             return
         digest = file_sha256(self.root / path) if pixels is None else frame_sha256(pixels())
         if digest != columns[f"{prefix}sha256"][index].tobytes():

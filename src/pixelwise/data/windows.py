@@ -13,6 +13,7 @@ from pixelwise.data.images import probe, refuse_lossy
 from pixelwise.data.mask_values import as_mask
 from pixelwise.data.names import show_path
 from pixelwise.data.regions import LARGE_PIXELS, open_source
+from pixelwise.data.zarr_pictures import is_zarr_name
 
 ANY_PIXELS: Final = 2**62
 """For headers of pictures that are not decoded whole."""
@@ -65,18 +66,20 @@ class WindowedArray:
 
 
 def is_windowed(path: Path) -> bool:
-    """Whether a picture is large, and stored in parts that can be read one by one: a TIFF of one frame.
+    """Whether a picture is large, and stored in parts that can be read one by one: a TIFF of one frame, or a Zarr.
 
     Raises:
         ImageError: its header cannot be read.
 
     """
     info = probe(path, max_pixels=ANY_PIXELS)
-    return info.format == "TIFF" and info.frames == 1 and info.height * info.width > LARGE_PIXELS
+    return info.format in ("TIFF", "Zarr") and info.frames == 1 and info.height * info.width > LARGE_PIXELS
 
 
 def open_windows(path: Path, finish: Callable[[NDArray[Any]], NDArray[Any]]) -> WindowedArray:
-    """Return a TIFF to be read by windows. It is opened for each of them, so that nothing of it stays in memory.
+    """Return a TIFF or a Zarr to be read by windows.
+
+    A TIFF is opened for each of them, so that nothing of it stays in memory; a Zarr holds nothing open.
 
     Args:
         path: the file.
@@ -103,13 +106,25 @@ def open_mask_windows(path: Path, finish: Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def _windows(path: Path, finish: Callable[[NDArray[Any]], NDArray[Any]], *, stored: bool) -> WindowedArray:
-    def read(rows: slice, columns: slice) -> NDArray[Any]:
-        with open_source(path, 2, stored=stored) as source:
-            return finish(source.read(((rows.start, rows.stop), (columns.start, columns.stop))))
+    is_zarr = is_zarr_name(path)
+    source = open_source(path, 2, stored=stored, missing="fill" if is_zarr and stored else "refuse")
+    kept = source if is_zarr else None
 
-    with open_source(path, 2, stored=stored) as source:
-        (height, width), corner = source.size, finish(source.read(((0, 1), (0, 1))))
+    def read(rows: slice, columns: slice) -> NDArray[Any]:
+        region = (rows.start, rows.stop), (columns.start, columns.stop)
+        if kept is not None:
+            return finish(_plain(kept.read(region)))
+        with open_source(path, 2, stored=stored) as opened:
+            return finish(opened.read(region))
+
+    with source:
+        (height, width), corner = source.size, finish(_plain(source.read(((0, 1), (0, 1)))))
     return WindowedArray((height, width, *corner.shape[2:]), corner.dtype, read)
+
+
+def _plain(values: NDArray[Any]) -> NDArray[Any]:
+    """Return booleans that are stored as 0 and 1."""
+    return values.view(np.uint8) if values.dtype == np.bool_ else values
 
 
 Pixels = NDArray[Any] | WindowedArray

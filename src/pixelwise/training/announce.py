@@ -20,8 +20,8 @@ from pixelwise.training.source import Source
 
 _FINDINGS_SHOWN = 5
 _OTHER_AUGMENTATIONS = {
-    "cells": "Pictures are turned and mirrored freely; where they have an up and a down: --set augment=scenes.",
-    "scenes": "Pictures in colour keep their up and down; where they have none (tissue, views from above): "
+    "cells": "pictures are turned and mirrored freely; where they have an up and a down: --set augment=scenes.",
+    "scenes": "pictures in colour keep their up and down; where they have none (tissue, views from above): "
     "--set augment=cells.",
 }
 
@@ -68,7 +68,7 @@ def describe_augmentation(asked: Recipe, config: RunConfig) -> Iterator[str]:
     """Name the other choice where the data decided whether pictures have an up and a down."""
     augment = config.recipe["augment"]
     if asked.augment == AUTO and augment in _OTHER_AUGMENTATIONS:
-        yield f"  {_OTHER_AUGMENTATIONS[augment]}"
+        yield f"Augmentation {augment}: {_OTHER_AUGMENTATIONS[augment]}"
 
 
 def describe_cuts(config: RunConfig, manifest: Manifest) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from pixelwise.data.check.findings import Findings, Severity, counted
@@ -10,11 +11,12 @@ from pixelwise.data.images import FORMAT_SUFFIXES, ImageInfo
 from pixelwise.data.layouts.listing import suffix
 from pixelwise.data.names import show_path
 from pixelwise.data.target_columns import BACKGROUND_ONLY
+from pixelwise.data.zarr_pictures import is_zarr_name, lacks_chunks
 
 Fault = tuple[str, str]  # (path, reason)
 
 _SHOWN: Final = 3
-_VERBS: Final = frozenset({"is", "holds", "declares", "cannot", "has", "stores", "does", "ends"})
+_VERBS: Final = frozenset({"is", "holds", "declares", "cannot", "has", "stores", "does", "ends", "lacks"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,12 @@ _KINDS: Final = (
         "Pictures of a kind that is not read here",
         "Convert them to PNG, or to TIFF of whole or real numbers, uncompressed or with LZW or Deflate; bad_images "
         "skip (--bad-images skip) leaves them out",
+    ),
+    _Kind(
+        "missing-chunks",
+        r"^lacks \d+ of its",
+        "Zarrs without some of their chunks",
+        "Copy them again; where their writer leaves out what is empty, write these chunks too",
     ),
     _Kind("damaged", r"is damaged or truncated", "Damaged or truncated files", _RESTORE),
     _Kind(
@@ -225,6 +233,20 @@ def report_headers(infos: Mapping[str, ImageInfo], mask_infos: Mapping[str, Imag
         if found:
             message = f"{counted(len(found), 'image')} {text}."
             findings.add("info", code, message, fix, found)
+
+
+def report_empty_chunks(root: Path, masks: Iterable[str], findings: Findings) -> None:
+    """Report masks that leave out chunks, as which nobody can tell from lost ones."""
+    lacking = [path for path in masks if is_zarr_name(path) and lacks_chunks(root / path)]
+    if lacking:
+        findings.add(
+            "info",
+            "empty-chunks",
+            f"{counted(len(lacking), 'mask')} without some of their chunks, which are read as the fill value: "
+            f"{show_path(lacking[0])}.",
+            "Nothing must be done if the writer left out what is empty; if chunks were lost, copy the masks again",
+            lacking,
+        )
 
 
 def report_turned_pairs(

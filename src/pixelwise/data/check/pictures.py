@@ -72,7 +72,7 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             "large",
             f"{counted(len(large), 'picture')} of more than 4096 x 4096 px: "
             f"{show_path(manifest.paths[row])} is {height[row]:,} x {width[row]:,} px.",
-            "Train on crops, or cut the pictures into tiles: reading each whole costs time and memory",
+            "Segmentation reads windows of TIFF and Zarr; cut others into tiles, as each is read whole",
             _paths(manifest, large),
         )
     aspect = width / height

@@ -11,6 +11,7 @@ from pixelwise.data.check.duplicates import find_duplicates
 from pixelwise.data.check.fallback import report_without_index
 from pixelwise.data.check.files import (
     Fault,
+    report_empty_chunks,
     report_failures,
     report_faults,
     report_headers,
@@ -120,6 +121,7 @@ def check_data(
     report_faults(faults, findings, severity=severity)
     report_skipped([entry for entry in manifest.skipped if entry in harmless], findings)
     report_headers(survey.infos, survey.mask_infos, findings)
+    report_empty_chunks(root, manifest.masks.table(), findings)
     report_turned_pairs(_pairs(manifest), survey.infos, survey.mask_infos, findings)
     (report_volumes if manifest.form.dimensions == 3 else report_pictures)(manifest, survey, findings)
     counts = count_classes(manifest)

@@ -6,6 +6,7 @@ from typing import Final
 
 from pixelwise.data.images import IMAGE_SUFFIXES
 from pixelwise.data.task_names import TARGET_FORMS, TaskName
+from pixelwise.data.zarr_pictures import is_zarr_name
 
 Fault = tuple[str, str]  # (printable path, reason)
 
@@ -19,6 +20,7 @@ MASK_FOLDERS: Final = frozenset(
 )
 VOLUME_SUFFIXES: Final = frozenset([".nii", ".nii.gz"])
 _PACKED_VOLUME: Final = ".nii.gz"
+_OME_ZARR: Final = ".ome.zarr"
 _TARGETS: Final = list(dict.fromkeys(form.columns[0] for form in TARGET_FORMS.values()))
 TARGET_COLUMNS: Final = f"{', '.join(_TARGETS[:-1])} or {_TARGETS[-1]}"
 """The columns that a table may have beside ``path``."""
@@ -74,17 +76,18 @@ class Listing:
 
 
 def suffix(path: str) -> str:
-    """The lower-case ending of a path, with its dot, and with what is packed in NIfTI's; "" when there is none."""
+    """The lower-case ending of a path with its dot, of .nii.gz and .ome.zarr both parts; "" when there is none."""
     name = path.rpartition("/")[2]
-    if name.lower().endswith(_PACKED_VOLUME):
-        return _PACKED_VOLUME
+    for long in (_PACKED_VOLUME, _OME_ZARR):
+        if name.lower().endswith(long):
+            return long
     dot = name.rfind(".")
     return name[dot:].lower() if dot > 0 else ""
 
 
 def is_image(path: str) -> bool:
-    """Whether the name says that this is a picture."""
-    return suffix(path) in IMAGE_SUFFIXES
+    """Whether the name says that this is a picture, or a Zarr."""
+    return suffix(path) in IMAGE_SUFFIXES or is_zarr_name(path)
 
 
 def is_volume(path: str) -> bool:

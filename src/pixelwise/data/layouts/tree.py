@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pixelwise.data.names import natural_key, show_path
+from pixelwise.data.zarr_pictures import is_zarr_name
 from pixelwise.errors import DataError, suggest
 
 _ODD_FOLDERS: Final = frozenset(
@@ -22,7 +23,8 @@ class Tree:
     Attributes:
         root: the folder.
         files: paths relative to ``root``, POSIX separators, in natural order; bytes that are not UTF-8 as surrogates.
-        folders: paths of the folders entered, in the same order.
+            A folder ``NAME.zarr`` is one of them: it is a picture, and what lies in it no file of its own.
+        folders: paths of the folders entered and of Zarrs, in the same order.
         skipped: (path, reason) of odd and hidden entries and of links that are not followed.
         faults: (path, reason) of what should be data and cannot be reached: closed folders, broken links.
 
@@ -102,7 +104,10 @@ class _Walker:
             through_link = entry.is_symlink()
             if through_link and not self._may_follow(entry, path, here, linked):
                 continue
-            if entry.is_dir():
+            if entry.is_dir() and is_zarr_name(path):
+                self.folders.append(path)
+                self.files.append(path)
+            elif entry.is_dir():
                 folders.append((path, linked or through_link))
             elif entry.is_file():
                 self.files.append(path)
