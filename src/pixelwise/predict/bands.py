@@ -56,7 +56,7 @@ class Band:
         top: the first row.
         labels: as those of :class:`Rows`.
         classes: likewise.
-        objects: measured.
+        objects: measured, in the order of their lower edges, whatever the bands.
 
     """
 
@@ -89,7 +89,8 @@ def bands_of(rows: Iterator[Rows], height: int, gap: GapStep | None) -> Iterator
         parts = parts.joined(replace(sums, numbers=present[sums.numbers]))
         bottom = top + len(part.labels)
         goes_on = (parts.boxes[:, 3] >= bottom - reach_px) & (bottom < height)
-        yield Band(top, part.labels, part.classes, measured(parts.chosen(~goes_on)))
+        done = parts.chosen(~goes_on)
+        yield Band(top, part.labels, part.classes, measured(done.chosen(np.lexsort([done.numbers, done.boxes[:, 3]]))))
         top, parts = bottom, parts.chosen(goes_on)
 
 

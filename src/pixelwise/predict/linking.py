@@ -53,13 +53,12 @@ def link(strips: Strips, height: int, pipeline: Pipeline, *, room_bytes: int) ->
         ImageError: there are too many pieces for the memory.
 
     """
-    linker, rows = _Linker(pipeline), 0
+    linker = _Linker(pipeline)
     for strip in strips():
         linker.add(strip.class_map)
-        rows += len(strip.class_map)
         if linker.count * BYTES_A_REGION > room_bytes:
             raise ImageError(
-                f"the upper {rows:,} of {height:,} rows fall into {linker.count:,} pieces and holes",
+                f"the upper {linker.rows:,} of {height:,} rows fall into {linker.count:,} pieces and holes",
                 expected=f"at most {room_bytes // BYTES_A_REGION:,} within the memory that is allowed",
                 do="Allow more memory (--memory); so many pieces are noise, which the model should not have seen",
             )
@@ -80,6 +79,9 @@ class _Linker:
     count: int = 0
     areas: list[NDArray[np.int64]] = field(default_factory=lambda: [np.zeros(1, np.int64)])
     classes: list[NDArray[np.uint8]] = field(default_factory=lambda: [np.zeros(1, np.uint8)])
+    firsts: list[NDArray[np.int64]] = field(default_factory=lambda: [np.zeros(1, np.int64)])
+    """The first pixel of each region: its number, row by row."""
+    rows: int = 0
     same: list[Numbers] = field(default_factory=list)
     """(n, 2), regions that are one."""
     beside: list[Numbers] = field(default_factory=list)
@@ -109,9 +111,11 @@ class _Linker:
                 apart = one != other
                 near, far = one[apart], other[apart]
                 self._touch(_of_all(near, self.count), kinds[near], _of_all(far, self.count), kinds[far])
+        self.firsts.append(_first_pixels(numbered, len(areas)) + self.rows * numbered.shape[1])
         self.areas.append(areas)
         self.classes.append(classes)
         self.count += len(areas)
+        self.rows += len(numbered)
         self.last_row = last, class_map[-1].copy()
 
     def finish(self) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
@@ -136,9 +140,14 @@ class _Linker:
                 holes = holes[(area[holes] <= step.area) | (step.area == 0)]
                 owner[holes] = around[holes]
                 area += np.bincount(owner[holes], area[holes], count).astype(np.int64)
-        number = np.cumsum(stays, dtype=np.int32) * stays
+        first = np.full(count, np.iinfo(np.int64).max)
+        np.minimum.at(first, whole, np.concatenate(self.firsts))
+        kept = np.flatnonzero(stays)
+        kept = kept[np.argsort(first[kept])]
+        number = np.zeros(count, np.int32)
+        number[kept] = np.arange(1, len(kept) + 1)
         number[owner >= 0] = number[owner[owner >= 0]]
-        return number[whole], np.concatenate([index[:1] * 0, index[stays]])
+        return number[whole], np.concatenate([np.zeros(1, np.uint8), index[kept]])
 
     def _join(
         self, above: Numbers, above_classes: NDArray[np.uint8], below: Numbers, below_classes: NDArray[np.uint8]
@@ -192,6 +201,16 @@ def _regions(
         areas = np.concatenate([areas, stats[1:, cv2.CC_STAT_AREA]])
         classes = np.concatenate([classes, np.zeros(found - 1, np.uint8)])
     return numbered, areas, classes
+
+
+def _first_pixels(numbered: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """Return the first pixel of each of the numbers 1 to ``count``, counted row by row."""
+    height, width = numbered.shape
+    first = np.zeros(count + 1, np.int64)
+    backwards = np.arange(width - 1, -1, -1)
+    for row in range(height - 1, -1, -1):  # what is assigned last stays
+        first[numbered[row, ::-1]] = row * width + backwards
+    return first[1:]
 
 
 def _neighbours(numbered: NDArray[np.int32]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:

@@ -1,8 +1,8 @@
 """The objects of a picture that is worked through strip by strip: the same as those of the whole picture.
 
 Where the probabilities of tiles are exactly those of the whole picture, so are the classes, and with them the pieces
-that steps of post-processing look at (:mod:`pixelwise.predict.postprocess.steps`). Only the numbers of objects differ:
-they follow the order in which pieces are found.
+that steps of post-processing look at (:mod:`pixelwise.predict.postprocess.steps`). Objects are numbered as those of a
+whole picture are, in the order of their pieces' first pixels, whatever the strips.
 
 Where what is left of a piece follows from areas and holes, pieces are linked across strips, and may be of any size
 (:mod:`pixelwise.predict.linking`). Other steps see a piece whole: it is worked on once no further pixel can join it, in
@@ -11,6 +11,7 @@ or of a strip, whichever is more; a piece that would take more than there is roo
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,16 @@ def bytes_a_row(width: int, planes: int) -> int:
     return width * (4 * planes * _COPIES + _BYTES_A_PIXEL)
 
 
+@dataclass(frozen=True, slots=True)
+class _Divided:
+    """A piece that is complete, and whose objects have numbers for the time being."""
+
+    first: tuple[int, int]
+    """Row and column, in the picture, of its first pixel row by row."""
+    index: int
+    numbers: slice
+
+
 class Merger:
     """Takes the answers of a picture from top to bottom, and gives finished rows.
 
@@ -55,6 +66,8 @@ class Merger:
         self._labels = np.zeros((0, width), np.int32)
         self._is_done = np.zeros((0, width), np.bool_)
         self._classes = np.zeros(1, np.uint8)
+        self._divided: list[_Divided] = []
+        self._final = np.zeros(1, np.int32)
 
     @property
     def waiting_rows(self) -> int:
@@ -82,9 +95,9 @@ class Merger:
         if not is_last:
             goes_on[numbered[-1]] = True
             goes_on[0] = False
-        self._open = boxes[goes_on, :4]
         self._complete(numbered, boxes, classes, goes_on)
         first_open = min(boxes[goes_on, 1].tolist(), default=len(self._labels))
+        self._open = boxes[goes_on, :4] - np.array([0, first_open, 0, 0], np.int32)
         return self._release(first_open)
 
     def _refuse_too_tall(self, height: int, planes: int) -> None:
@@ -116,7 +129,7 @@ class Merger:
         goes_on: NDArray[np.bool_],
     ) -> None:
         """Work on the pieces that are complete and were not before."""
-        fresh, count = list[NDArray[np.uint8]](), len(self._classes)
+        count = len(self._final)
         for number in range(1, len(boxes)):
             left, top, width, height = (int(value) for value in boxes[number, :4])
             box = slice(top, top + height), slice(left, left + width)
@@ -138,13 +151,25 @@ class Merger:
                 place = np.zeros(int(numbers[-1]) + 1, np.int32)
                 place[numbers] = count + np.arange(len(numbers))
                 np.copyto(self._labels[box], place[own], where=own > 0)
-                fresh.append(np.full(len(numbers), classes[number], np.uint8))
+                first = (self._top + top, left + int(inside[0].argmax()))
+                self._divided.append(_Divided(first, int(classes[number]), slice(count, count + len(numbers))))
                 count += len(numbers)
-        self._classes = np.concatenate([self._classes, *fresh])
+        self._final = np.concatenate([self._final, np.zeros(count - len(self._final), np.int32)])
 
     def _release(self, rows: int) -> Rows:
-        released = Rows(self._labels[:rows], self._values[:, :rows], self._classes)
+        """Number the pieces that begin in the first rows, which are all complete, and let go of these rows."""
         self._top += rows
+        begun = sorted((one for one in self._divided if one.first[0] < self._top), key=lambda one: one.first)
+        self._divided = [one for one in self._divided if one.first[0] >= self._top]
+        indices = [self._classes]
+        count = len(self._classes)
+        for piece in begun:
+            objects = piece.numbers.stop - piece.numbers.start
+            self._final[piece.numbers] = np.arange(count, count + objects)
+            indices.append(np.full(objects, piece.index, np.uint8))
+            count += objects
+        self._classes = np.concatenate(indices)
+        released = Rows(self._final[self._labels[:rows]], self._values[:, :rows], self._classes)
         self._class_map = self._class_map[rows:].copy()  # what is released is let go
         self._labels = self._labels[rows:].copy()
         self._is_done = self._is_done[rows:].copy()

@@ -55,8 +55,8 @@ class ObjectSums:
             np.zeros(0),
         )
 
-    def chosen(self, which: NDArray[np.bool_]) -> Self:
-        """Return those of some objects."""
+    def chosen(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
+        """Return those of some objects, by a mask or by their places."""
         return type(self)(
             self.numbers[which],
             self.classes[which],

@@ -31,13 +31,13 @@ def display_rgb(image: NDArray[Any]) -> NDArray[np.uint8]:
     percentile. Of more than four channels the first three are shown; of two, the first.
     """
     pixels = image[:, :, None] if image.ndim == 2 else image
-    pixels = pixels[:, :, :3] if pixels.shape[2] >= 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
-    if pixels.dtype == np.uint8:
-        return np.ascontiguousarray(pixels)
-    low, high = np.percentile(pixels, (0.5, 99.5))
-    scale = 255 / (high - low) if high > low else 0.0
-    scaled = (pixels.astype(np.float32) - low) * scale
-    return np.clip(scaled, 0, 255).round().astype(np.uint8)
+    pixels = pixels[:, :, : 3 if pixels.shape[2] >= 3 else 1]
+    if pixels.dtype != np.uint8:
+        low, high = np.percentile(pixels, (0.5, 99.5))
+        scale = 255 / (high - low) if high > low else 0.0
+        scaled = (pixels.astype(np.float32) - low) * scale
+        pixels = np.clip(scaled, 0, 255, out=scaled).round().astype(np.uint8)
+    return np.ascontiguousarray(pixels) if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
 
 
 def draw_overlay(image: NDArray[Any], label_map: NDArray[np.uint8], classes: Sequence[str]) -> NDArray[np.uint8]:

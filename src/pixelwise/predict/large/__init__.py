@@ -1,6 +1,6 @@
 """Prediction of pictures larger than memory: tile by tile, from a file by region into a file by region."""
 
-from pixelwise.predict.large.report import peak_memory_bytes
+from pixelwise.predict.large.memory import peak_memory_bytes
 from pixelwise.predict.large.row import LargeRow
 from pixelwise.predict.large.run import LargeOptions, LargeSummary, predict_large
 

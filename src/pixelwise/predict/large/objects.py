@@ -34,6 +34,7 @@ from pixelwise.storage.atomic import make_folder
 from pixelwise.tasks import Instances, Task
 
 _STRIP_PX, _LEAST_STRIP_PX = 256, 16
+_SHARES = 4
 _READ_COPIES = 2
 """Of the values of a strip: as they lie in the file, and plane by plane."""
 
@@ -62,7 +63,8 @@ class SecondPass:
         pixel_size: in micrometres along each axis; None where it is not known.
         classes: the class table.
         pipeline: steps after the network.
-        memory_bytes: what this pass may take: half of it for strips, the rest for what is held over strips.
+        memory_bytes: what this pass may take: a quarter of it for strips, a quarter for outlines where they are wanted,
+            the rest for pieces that are held over strips.
 
     """
 
@@ -148,7 +150,7 @@ class SecondPass:
             ImageError, OutputError: as :meth:`write_objects`.
 
         """
-        if self.places.geojson is None and self.places.coco is None:
+        if not self._is_outlined:
             return
         class_of = np.zeros(256, np.uint8)  # 0 is what is not outlined
         for index in kind.outlined_classes(self.classes):
@@ -167,9 +169,13 @@ class SecondPass:
                 outline(replace(band, objects=replace(band.objects, classes=band.objects.classes - 1)))
 
     @property
+    def _is_outlined(self) -> bool:
+        return self.places.geojson is not None or self.places.coco is not None
+
+    @property
     def _room_bytes(self) -> int:
-        """What may be held of pieces, and likewise of outlines."""
-        return self.memory_bytes // 4
+        """What may be held of pieces."""
+        return self.memory_bytes // _SHARES * (2 if self._is_outlined else 3)
 
     def _answers(self) -> RegionSource:
         assert self.places.answers is not None  # they were written for this pass
@@ -185,7 +191,7 @@ class SecondPass:
             classes=self.classes,
             outlined=kind.outlined_classes(self.classes),
             object_type="detection" if issubclass(kind, InstancePrediction) else "annotation",
-            room_bytes=self._room_bytes,
+            room_bytes=self.memory_bytes // _SHARES,
         )
 
     def _strips(self, answers: RegionSource) -> Strips:
@@ -200,7 +206,7 @@ class SecondPass:
         """Read a file strip by strip, (h, W, C); ``planes`` are those of the values that objects are measured by."""
         height, width = self.size
         each = bytes_a_row(width, planes) + 4 * _READ_COPIES * width * planes
-        step = min(_STRIP_PX, max(_LEAST_STRIP_PX, self.memory_bytes // 2 // each))
+        step = min(_STRIP_PX, max(_LEAST_STRIP_PX, self.memory_bytes // _SHARES // each))
         for top in range(0, height, step):
             yield source.read(((top, min(top + step, height)), (0, width)))
 

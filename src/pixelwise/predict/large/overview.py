@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pixelwise.data.regions import Region, RegionSource
 
 LONGEST_SIDE_PX = 2048
-_BAND_VALUES = 1 << 24
+_BAND_VALUES = 1 << 21
 
 
 def overview(picture: RegionSource, label_map: RegionSource) -> tuple[NDArray[Any], NDArray[np.uint8]]:

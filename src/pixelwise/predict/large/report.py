@@ -1,8 +1,6 @@
 """What people look at when a large picture is done: a small overlay, and a summary as JSON."""
 
 import math
-import resource
-import sys
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -10,6 +8,7 @@ from pixelwise.data.regions import RegionSource, open_source
 from pixelwise.data.regions.sink import unfinished, whole
 from pixelwise.data.writing import write_png
 from pixelwise.predict.large.begun import Begun
+from pixelwise.predict.large.memory import peak_memory_bytes
 from pixelwise.predict.large.objects import Found
 from pixelwise.predict.large.overview import overview
 from pixelwise.predict.large.places import Places
@@ -108,9 +107,3 @@ def _measured(source: RegionSource, areas_px: dict[str, int]) -> dict[str, Any]:
         "pixel_size_um": list(source.pixel_size),
         name: {class_name: area * each for class_name, area in areas_px.items()},
     }
-
-
-def peak_memory_bytes() -> int:
-    """Return the most memory that this process has held at a time."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

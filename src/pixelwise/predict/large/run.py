@@ -22,6 +22,7 @@ from pixelwise.data.regions.creating import RegionFormat, block_sides
 from pixelwise.predict.inputs import large_target
 from pixelwise.predict.large.admit import admit_samples, refuse_model
 from pixelwise.predict.large.begun import Begun, begun_with, memory_of_earlier, open_journal, read_begun
+from pixelwise.predict.large.memory import give_back_freed_memory, held_memory_bytes
 from pixelwise.predict.large.objects import answer_planes
 from pixelwise.predict.large.places import Places
 from pixelwise.predict.large.report import Outcome, read_outcome, write_overlay, write_summary
@@ -41,7 +42,9 @@ MOST_BYTES: Final = 4 * 10**9
 _RESERVE_BYTES = 640 << 20
 """Of the memory that may be used: for the interpreter, its libraries, and pixels on their way."""
 _LEAST_ROOM_BYTES = 64 << 20
-"""For what comes after the tiles, however small the budget: tiles take more than that."""
+"""For what comes after the tiles, however small the budget: tiles took more than that."""
+_SMALL_THINGS_BYTES = 32 << 20
+"""Beside what strips, pieces and outlines are counted for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +191,8 @@ def predict_large(
             notes = (*notes, *work.deviation())
             done = work.run(progress, should_stop)
             if done == len(plan):
-                work.finish(path, max(memory_bytes - _RESERVE_BYTES, _LEAST_ROOM_BYTES))
+                work.finish(path, _room_bytes(options.memory_bytes or memory_bytes))
+                give_back_freed_memory()
                 write_overlay(source, places, work.areas_px)
             seconds = time.monotonic() - started
             outcome = Outcome(areas_px=work.areas_px, notes=notes, seconds=seconds, found=work.found)
@@ -218,6 +222,14 @@ def _planned(
         ),
     )
     return memory_bytes, plan
+
+
+def _room_bytes(memory_bytes: int) -> int:
+    """Return what may be taken after the tiles, whose memory is given back."""
+    give_back_freed_memory()
+    held = held_memory_bytes()
+    free = memory_bytes - _RESERVE_BYTES if held is None else memory_bytes - held - _SMALL_THINGS_BYTES
+    return max(free, _LEAST_ROOM_BYTES)
 
 
 def _plan_digest(plan: TilePlan) -> str:
