@@ -198,6 +198,8 @@ class Network(nn.Module, ABC):
     num_classes: int
     stages: tuple[Stage, ...]
     """Channels and strides of what :meth:`features` returns, finest first."""
+    fills_to: int = 1
+    """Multiple up to which the network fills the sides of its input with zeros, at their ends; 1: it fills nothing."""
     auxiliary_heads: ClassVar[tuple[str, ...]] = ()
     """Direct children that only :meth:`training_logits` uses, whether or not this network was built with them."""
     pretraining: Pretraining | None
@@ -280,6 +282,14 @@ class Network(nn.Module, ABC):
                 expected=f"{legal[0]} x {legal[1]}",
                 do=f"Resize the images, or set image_size={','.join(map(str, size))} before building",
             )
+
+    def filled_size(self, *size: int) -> tuple[int, ...]:
+        """Size up to which the network fills an input by itself: the next multiple of ``fills_to`` on each side.
+
+        What it says of its filling is cut off, so that nothing teaches it what to say beside the padding of its
+        convolutions there. Inputs of this size leave it nothing to fill.
+        """
+        return tuple(-(-side // self.fills_to) * self.fills_to for side in size)
 
     def output_size(self, *size: int) -> tuple[int, ...]:
         """Size of the logits of a segmentation network for this input size (the same, unless the paper crops)."""

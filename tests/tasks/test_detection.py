@@ -1,5 +1,6 @@
 """Objects as points: the loss against its equations, boxes read back from perfect outputs, scores of perfect ones."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -163,11 +164,25 @@ def test_box_lists_survive_being_written():
 def test_boxes_go_through_a_warp_and_what_is_cut_away_is_left_out():
     boxes = [(0, (2.0, 4.0, 10.0, 8.0)), (1, (14.0, 0.0, 24.0, 10.0))]
     mirrored = Warp(height=20, width=30, matrix=((1.0, 0.0), (0.0, -1.0)), origin=(0.0, 29.0))
-    assert all_through(boxes, mirrored) == [(0, (20.0, 4.0, 28.0, 8.0)), (1, (6.0, 0.0, 16.0, 10.0))]
+    assert all_through(boxes, mirrored, 20, 30) == [(0, (20.0, 4.0, 28.0, 8.0)), (1, (6.0, 0.0, 16.0, 10.0))]
     crop = Warp(height=20, width=15, matrix=((1.0, 0.0), (0.0, 1.0)), origin=(0.0, 0.0))
-    assert all_through(boxes, crop) == [boxes[0]]  # one tenth of the other would be seen
+    assert all_through(boxes, crop, 20, 30) == [boxes[0]]  # one tenth of the other would be seen
     wider = Warp(height=20, width=17, matrix=((1.0, 0.0), (0.0, 1.0)), origin=(0.0, 0.0))
-    assert all_through(boxes, wider)[1] == (1, (14.0, 0.0, 17.0, 10.0))
+    assert all_through(boxes, wider, 20, 30)[1] == (1, (14.0, 0.0, 17.0, 10.0))
     halved = Warp(height=10, width=15, matrix=((2.0, 0.0), (0.0, 2.0)), origin=(0.5, 0.5))
-    assert all_through(boxes, halved) == [(0, (1.0, 2.0, 5.0, 4.0)), (1, (7.0, 0.0, 12.0, 5.0))]
-    assert all_through([], crop) == []
+    assert all_through(boxes, halved, 20, 30) == [(0, (1.0, 2.0, 5.0, 4.0)), (1, (7.0, 0.0, 12.0, 5.0))]
+    assert all_through([], crop, 20, 30) == []
+
+
+def test_boxes_are_mirrored_where_the_picture_is():
+    boxes = [(0, (2.0, 4.0, 10.0, 8.0)), (1, (22.0, 12.0, 30.0, 20.0))]  # the second one reaches the corner
+    wider = Warp(height=24, width=36, matrix=((1.0, 0.0), (0.0, 1.0)), origin=(0.0, 0.0))
+    assert all_through(boxes, wider, 20, 30) == [boxes[0], (1, (22.0, 12.0, 36.0, 24.0))]
+    left = Warp(height=20, width=42, matrix=((1.0, 0.0), (0.0, 1.0)), origin=(0.0, -12.0))
+    assert all_through(boxes[:1], left, 20, 30) == [(0, (14.0, 4.0, 22.0, 8.0)), (0, (3.0, 4.0, 11.0, 8.0))]
+    filled = dataclasses.replace(left, border="fill")
+    assert all_through(boxes[:1], filled, 20, 30) == [(0, (14.0, 4.0, 22.0, 8.0))]
+    labels = np.zeros((20, 30), np.uint8)
+    labels[4:8, 2:10] = 1
+    seen = left.apply(np.zeros((20, 30, 1), np.uint8), labels)[1]
+    assert seen[4:8, 3:11].sum() == seen[4:8, 14:22].sum() == seen.sum() / 2 == 32  # as labels are mirrored

@@ -12,9 +12,8 @@ from pixelwise.data.augment import Augment
 from pixelwise.data.draws import sample_generator
 from pixelwise.data.foreground import Aims
 from pixelwise.data.images import to_channels
-from pixelwise.data.label_planes import CLASS, CLASSES, OBJECTS, join_planes
+from pixelwise.data.label_planes import CLASS, CLASSES, OBJECTS, ignore_beyond, join_planes
 from pixelwise.data.manifest import Manifest
-from pixelwise.data.masks import IGNORE
 from pixelwise.data.names import show_path
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
@@ -22,7 +21,7 @@ from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.sample_cache import CACHE_SHARE, CachePolicy, SampleCache, free_memory_bytes
 from pixelwise.data.targets import TARGETS
 from pixelwise.data.warp import Warp
-from pixelwise.data.weight_map import separate_touching, weight_map
+from pixelwise.data.weight_map import separating_weights
 from pixelwise.data.windows import Pixels
 from pixelwise.errors import DataError, MaskError, UsageError
 
@@ -54,6 +53,8 @@ class Dataset:
             places that are the same in every epoch.
         foreground: probability that a crop is aimed at a pixel of the foreground (:mod:`pixelwise.data.foreground`):
             of a class drawn uniformly from those that the picture shows, at a place drawn uniformly from its pixels.
+        fills_to: without augmentation and crop, samples are filled up to multiples of this at the bottom and the right,
+            with their mirror image, which no score counts (:attr:`pixelwise.specs.Network.fills_to`).
         is_weighed: whether pixels get the weights of a map in which touching objects have background between them
             (:mod:`pixelwise.data.weight_map`), once a picture; without, all weigh 1. Only objects have weights.
 
@@ -78,12 +79,14 @@ class Dataset:
         is_weighed: bool = False,
         patches: int = 1,
         foreground: float = 0.0,
+        fills_to: int = 1,
     ) -> None:
         _check_places(manifest, augment, crop, patches, foreground)
         self.manifest, self.preprocess, self.augment, self.crop, self.seed = manifest, preprocess, augment, crop, seed
         self._pictures = np.asarray(indices, np.int64)
         self.indices = np.repeat(self._pictures, patches)
         self.context, self._patches, self._aims = context, patches, Aims(seed, foreground)
+        self._fills_to = fills_to
         self._reader = SampleReader(root, manifest)
         self._segments = manifest.form.by_pixel
         self._labels = (OBJECTS if manifest.task == "instances" else CLASSES) if self._segments else None
@@ -119,6 +122,7 @@ class Dataset:
         """Size in bytes of the largest sample as it leaves this data set, its target included."""
         heights, widths = self._stored_sizes()
         size = self.crop or (self.preprocess.size if self._full_resolution else None)
+        heights, widths = (self._filled_up(sides) for sides in (heights, widths))
         pixels = int(np.max(heights * widths, initial=0)) if size is None else size[0] * size[1]
         return pixels * self._pixel_bytes + self._targets.sample_bytes
 
@@ -137,7 +141,7 @@ class Dataset:
     def _warped(self, position: int, epoch: int) -> tuple[_Sample, Warp | None]:
         """Return one sample as the network sees it, and the warp that it went through."""
         if self.augment is None and self.crop is None:
-            return self.stored(position), None
+            return self._whole(*self.stored(position))
         index = int(self.indices[position])
         windowed = self._reader.windowed(index, self.preprocess.channels) if self._may_be_windowed else None
         image, label_map = windowed or self.stored(position)
@@ -155,6 +159,22 @@ class Dataset:
         )  # fmt: skip
         span, fill = (self.preprocess.low, self.preprocess.high), self.preprocess.raw_mean
         return augment.apply_drawn(image, label_map, drawn, rng, value_range=span, fill=fill), drawn[0]
+
+    def _whole(self, image: NDArray[Any], label_map: NDArray[Any] | None) -> tuple[_Sample, Warp | None]:
+        """Fill up a sample that is shown whole."""
+        height, width = image.shape[:2]
+        size = self._filled_up(height), self._filled_up(width)
+        if size == (height, width):
+            return (image, label_map), None
+        warp = _upright((0, 0), size)
+        image, label_map = warp.apply(image, label_map)
+        if label_map is not None:
+            ignore_beyond(label_map, height, width)
+        return (image, label_map), warp
+
+    def _filled_up(self, side: Any) -> Any:
+        """Return a side, or an array of sides, filled up."""
+        return -(-side // self._fills_to) * self._fills_to
 
     def _aim(self, label_map: Pixels | None, epoch: int, index: int, patch: int) -> tuple[int, ...] | None:
         """Return the pixel that a crop is aimed at, if it is."""
@@ -191,7 +211,8 @@ class Dataset:
     def _gathered(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
         """Copy a batch out of the cache in one go, where nothing changes the samples on their way."""
         changed = self.crop is not None or (self.augment is not None and not self.augment.changes_nothing)
-        if self._cache is None or changed:
+        filled_up = any((self._filled_up(sides) != sides).any() for sides in self._stored_sizes())
+        if self._cache is None or changed or filled_up:
             return None
         self._cache.fill(positions, self._read)
         return self._cache.gather(positions)
@@ -212,11 +233,9 @@ class Dataset:
             )
         if label_map is None or objects is None:
             return image, label_map
-        if not self._is_weighed:
-            return image, join_planes(label_map, None, objects)
-        apart = separate_touching(objects)
-        drawn_apart = np.where((label_map != IGNORE) & (apart == 0), np.uint8(0), label_map)
-        return image, join_planes(label_map, weight_map(apart, label_map=drawn_apart), objects)
+        return image, join_planes(
+            label_map, separating_weights(objects, label_map) if self._is_weighed else None, objects
+        )
 
     def _label_map(self, index: int, image: NDArray[Any]) -> NDArray[np.uint8]:
         label_map = self._reader.label_map(index)
@@ -316,8 +335,14 @@ def _check_places(
 
 def _central(size: tuple[int, ...], crop: tuple[int, int]) -> Warp:
     """Cut out the centre; where the crop is larger than the picture, show its mirror image around it."""
-    origin = (float((size[0] - crop[0]) // 2), float((size[1] - crop[1]) // 2))
-    return Warp(height=crop[0], width=crop[1], matrix=((1.0, 0.0), (0.0, 1.0)), origin=origin)
+    return _upright(((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2), crop)
+
+
+def _upright(start: tuple[int, int], size: tuple[int, int]) -> Warp:
+    """Cut out what begins at ``start``; beyond the picture there is its mirror image."""
+    return Warp(
+        height=size[0], width=size[1], matrix=((1.0, 0.0), (0.0, 1.0)), origin=(float(start[0]), float(start[1]))
+    )
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -56,6 +56,24 @@ def join_planes(
     return planes
 
 
+def ignore_beyond(labels: NDArray[Any], height: int, width: int) -> None:
+    """Ignore what lies below and to the right of a picture, in place.
+
+    Objects keep their numbers there: one that the picture's edge cuts goes on, and has no rim along it.
+
+    Args:
+        labels: (H, W), or planes (H, W, 3); no smaller than the picture.
+        height: of the picture.
+        width: of the picture.
+
+    """
+    for beyond in (labels[height:], labels[:height, width:]):
+        if labels.ndim == 2:
+            beyond[...] = IGNORE
+        else:
+            beyond[..., CLASS], beyond[..., WEIGHT] = IGNORE, OUTSIDE[WEIGHT]
+
+
 def resize_labels(labels: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     """Resize a label map (H, W), or planes (H, W, 3)."""
     if labels.ndim == 2:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.box_lists import ClassedBox, all_through, parse_box_list
+from pixelwise.data.box_lists import MOST_IMAGES, ClassedBox, all_through, parse_box_list
 from pixelwise.data.boxes import NO_BOX, cut_box, in_view, parse_box, relative, through
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.preprocess import Preprocess
@@ -165,7 +165,8 @@ class Boxes(Targets):
 class BoxLists(Targets):
     """(N, M, 5) float32: class index, -1 for none; centre x, centre y, width and height in pixels of the view.
 
-    Centres are counted from the middle of the view. M is the largest number of boxes of any picture of the data set.
+    Centres are counted from the middle of the view. M is the largest number of boxes of any picture of the data set, or
+    of a view in the batch, if this shows mirror images besides.
     """
 
     def __init__(self, manifest: Manifest, preprocess: Preprocess | None) -> None:
@@ -175,7 +176,7 @@ class BoxLists(Targets):
     @property
     def sample_bytes(self) -> int:
         """Five numbers for each box."""
-        return 20 * self._most
+        return 20 * self._most * MOST_IMAGES
 
     def of_batch(
         self,
@@ -184,9 +185,10 @@ class BoxLists(Targets):
         warps: Sequence[Warp | None],
     ) -> NDArray[np.float32]:
         """Return classes and boxes."""
-        targets = np.full((len(indices), self._most, 5), -1, np.float32)
-        for row, (index, warp) in enumerate(zip(indices.tolist(), warps, strict=True)):
-            boxes, (height, width) = self._seen(index, warp)
+        views = [self._seen(index, warp) for index, warp in zip(indices.tolist(), warps, strict=True)]
+        most = max((self._most, *(len(boxes) for boxes, _ in views)))
+        targets = np.full((len(indices), most, 5), -1, np.float32)
+        for row, (boxes, (height, width)) in enumerate(views):
             for place, (label, (x_min, y_min, x_max, y_max)) in enumerate(boxes):
                 centre = (x_min + x_max - width) / 2, (y_min + y_max - height) / 2
                 targets[row, place] = label, *centre, x_max - x_min, y_max - y_min
@@ -200,7 +202,9 @@ class BoxLists(Targets):
             boxes = [(label, in_view(box, self.preprocess, height, width)) for label, box in boxes]
             height, width = self.preprocess.output_size(height, width)
             boxes = [(label, cut) for label, box in boxes if (cut := cut_box(box, height, width)) is not None]
-        return (boxes, (height, width)) if warp is None else (all_through(boxes, warp), (warp.height, warp.width))
+        if warp is None:
+            return boxes, (height, width)
+        return all_through(boxes, warp, height, width), (warp.height, warp.width)
 
 
 class Strings(Targets):

@@ -75,6 +75,19 @@ def weight_map(
     return weights
 
 
+def separating_weights(instances: NDArray[Any], label_map: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the weights of a picture in which objects that touch are drawn apart; see :func:`separate_touching`.
+
+    Args:
+        instances: as for :func:`weight_map`.
+        label_map: the same shape, class indices, 255 where ignored, with touching objects as they are.
+
+    """
+    apart = separate_touching(instances)
+    drawn_apart = np.where((label_map != IGNORE) & (apart == 0), np.uint8(0), label_map)
+    return weight_map(apart, label_map=drawn_apart)
+
+
 def connected_objects(label_map: NDArray[Any]) -> NDArray[np.int32]:
     """Number the connected components of each class above 0, across all classes.
 

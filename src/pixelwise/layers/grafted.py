@@ -24,6 +24,7 @@ class GraftedNetwork(Network):
     def __init__(self, spec: Spec, trunk: Network, num_classes: int) -> None:
         super().__init__(spec, trunk.in_channels, num_classes)
         self.stages, self._keeps_ratio, least_side = graft(self, trunk)
+        self.fills_to = self.stages[-1].stride if self._keeps_ratio else 1
         self._least_side = 1 if self._keeps_ratio else least_side
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -33,7 +34,7 @@ class GraftedNetwork(Network):
     def padded(self, x: Tensor) -> Tensor:
         """Check x (N, in_channels, H, W) and return it as the trunk is given it, no smaller."""
         self.check_input(x)
-        return pad_to_multiple(x, self.stages[-1].stride) if self._keeps_ratio else x
+        return pad_to_multiple(x, self.fills_to)
 
     def check_size(self, *size: int) -> None:
         """Refuse pictures of which a trunk of unpadded layers leaves nothing; others take every size."""

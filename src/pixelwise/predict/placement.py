@@ -1,10 +1,14 @@
-"""Where a picture lies in the input of a network whose output is smaller than its input.
+"""Where a picture lies in the input of a network that takes, or answers, other sizes than the picture's.
 
 The U-Net of 2015 convolves without padding: 572 x 572 pixels in, 388 x 388 out. So that its answer covers a whole
 picture, the picture is surrounded with its mirror image (Ronneberger, Fischer and Brox 2015, section 2, figure 2).
 
-The border is rounded up to a multiple of the largest stride, so that the picture starts on the network's pooling
-lattice: where the network sees nothing but the picture, its answer is the same as without a border.
+Networks that fill pictures up to a multiple of their stride by themselves are given them filled up, at the bottom and
+the right, with the mirror image as well: it is what they were trained on, and zeros there would be an edge that no
+picture has.
+
+The border of unpadded networks is rounded up to a multiple of the largest stride, so that the picture starts on the
+network's pooling lattice: where the network sees nothing but the picture, its answer is the same as without a border.
 """
 
 from dataclasses import dataclass
@@ -44,7 +48,8 @@ def place(network: Network, *size: int) -> Placement:
     nothing = (0,) * len(size)
     needed = network.input_size_for(*size)
     if needed == size:
-        return Placement(nothing, nothing, nothing)
+        filled = network.filled_size(*size)
+        return Placement(nothing, tuple(total - side for total, side in zip(filled, size, strict=True)), nothing)
     margins = [(given - got) // 2 for given, got in zip(needed, network.output_size(*needed), strict=True)]
     stride = max(stage.stride for stage in network.stages)
     start = tuple(-margin % stride for margin in margins)

@@ -55,6 +55,7 @@ def make_sample_sets(
     # What valid convolutions consume at each side, so that crops can show the picture up to its edges.
     context = tuple((side - own) // 2 for side, own in zip(found.train, seen, strict=True))
     patches = recipe.patches or 1
+    is_cut = recipe.crop is not None or found.train != found.picture
     trained, held_out = manifest.indices("train"), manifest.indices("val")
     if manifest.form.dimensions == 3:
         return (
@@ -71,13 +72,13 @@ def make_sample_sets(
     return (
         Dataset(
             manifest, root, trained, preprocess,
-            augment=Augment.named(recipe.augment), crop=_pair(recipe.crop), seed=seed,
+            augment=Augment.named(recipe.augment), crop=_pair(found.train) if is_cut else None, seed=seed,
             context=(context[0], context[1]), is_weighed=is_weighed, patches=patches, foreground=recipe.foreground,
         ),
         Dataset(
             manifest, root, held_out, preprocess,
             augment=None, crop=_pair(found.val_crop), seed=seed, is_weighed=is_weighed,
-            patches=patches if has_large_pictures(manifest) else 1,
+            patches=patches if has_large_pictures(manifest) else 1, fills_to=network.fills_to,
         ),
     )  # fmt: skip
 

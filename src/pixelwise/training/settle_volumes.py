@@ -122,7 +122,7 @@ def _covering(network: Network, size: tuple[int, ...]) -> tuple[int, ...]:
         network.check_size(*size)
     except SpecError:
         return network.input_size_for(*size)
-    return size if network.output_size(*size) == size else network.input_size_for(*size)
+    return network.filled_size(*size) if network.output_size(*size) == size else network.input_size_for(*size)
 
 
 def _patch(network: Network, sides: NDArray[np.float64]) -> tuple[int, ...]:

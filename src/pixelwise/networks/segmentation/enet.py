@@ -172,6 +172,7 @@ class ENet(Network):
         super().__init__(spec, in_channels, num_classes)
         form, rate = FORMS[spec.form], spec.decoder_dropout
         self.stages = add_encoder(self, spec, form)
+        self.fills_to = STRIDE
         channels = spec.widths[-1]
         number = 2 + spec.repeats
         for maps, depth in zip(reversed(spec.widths[:-1]), spec.decoder_depths, strict=True):
@@ -207,11 +208,6 @@ class ENet(Network):
             y = self.get_submodule(f"bottleneck{number}_0")(y, places.pop())  # (N, 64, H/4, W/4), (N, 16, H/2, W/2)
             y = self.get_submodule(f"bottleneck{number}")(y)
         return crop(self.fullconv(y), *size)
-
-    @property
-    def fills_to(self) -> int:
-        """See :class:`~pixelwise.specs.Network`: the last stride."""
-        return STRIDE
 
     def _encode(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return the stages' maps, and the places of the maxima of both down-samplings."""

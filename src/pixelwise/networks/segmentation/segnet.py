@@ -118,6 +118,7 @@ class SegNet(Network):
             self.add_module(f"dec{level}", self._block(maps, spec.decoder_activation))
         side = 1 if spec.classifier == "1x1" else spec.kernel
         self.out = nn.Conv2d(spec.widths[0], num_classes, side, padding=side // 2)
+        self.fills_to = 2 ** len(spec.widths)
         self.stages = tuple(
             Stage(channels=width, stride=2**n, module=f"block{n + 1}") for n, width in enumerate(spec.widths)
         )
@@ -153,7 +154,7 @@ class SegNet(Network):
         """Return the stages' maps, what the last pooling leaves of them, and the places of every pooling's maxima."""
         self.check_input(x)
         maps, places = list[Tensor](), list[Tensor]()
-        x = pad_to_multiple(x, 2 ** len(self.stages))
+        x = pad_to_multiple(x, self.fills_to)
         for stage in self.stages:
             maps.append(self.get_submodule(stage.module)(x))
             x, found = F.max_pool2d(maps[-1], 2, return_indices=True)

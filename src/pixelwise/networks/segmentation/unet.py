@@ -163,6 +163,7 @@ class UNet(Network):
         self.out = nn.Conv2d(channels, num_classes, 1)
         rows = list(self._modules)
         self.stages = tuple(Stage(channels=width, stride=2**n, module=rows[n]) for n, width in enumerate(spec.widths))
+        self.fills_to = 2**spec.depth if spec.padding == "same" else 1
         he_normal_(self)
         if spec.metadata:
             self.film.reset()
@@ -200,9 +201,7 @@ class UNet(Network):
         self.check_input(x)
         channels, (height, width) = self.in_channels - self.spec.metadata, x.shape[2:]
         numbers = x[:, channels:, height // 2, width // 2]  # not at the rim, which may show no picture
-        x = x[:, :channels]
-        if self.spec.padding == "same":
-            x = pad_to_multiple(x, 2**self.spec.depth)
+        x = pad_to_multiple(x[:, :channels], self.fills_to)
         maps = []
         for level in range(1, self.spec.depth + 1):
             x = self.get_submodule(f"down{level}")(x)

@@ -113,6 +113,7 @@ class UNet3D(Network):
         self.out = nn.Conv3d(channels, num_classes, 1)
         rows = list(self._modules)
         self.stages = tuple(Stage(channels=width, stride=2**n, module=rows[n]) for n, width in enumerate(spec.widths))
+        self.fills_to = 2**spec.depth if spec.padding == "same" else 1
         he_normal_(self)
 
     def _pair(self, in_channels: int, first: int, second: int) -> list[nn.Module]:
@@ -136,8 +137,7 @@ class UNet3D(Network):
         take 4 voxels off each level.
         """
         self.check_input(x)
-        if self.spec.padding == "same":
-            x = pad_to_multiple(x, 2**self.spec.depth)
+        x = pad_to_multiple(x, self.fills_to)
         maps = []
         for level in range(1, self.spec.depth + 1):
             x = self.get_submodule(f"down{level}")(x)

@@ -201,6 +201,7 @@ class VNet(Network):
         he_normal_(self)
         rows = [f"e{level}" for level in range(1, levels + 1)]
         self.stages = tuple(Stage(channels=width, stride=2**n, module=rows[n]) for n, width in enumerate(spec.widths))
+        self.fills_to = self.stages[-1].stride
 
     def _head(self, channels: int) -> Sequence[nn.Module]:
         classes = self.num_classes
@@ -208,11 +209,6 @@ class VNet(Network):
             return [nn.Conv3d(channels, classes, 1)]
         conv = nn.Conv3d(channels, classes, KERNEL, padding=KERNEL // 2, bias=self.spec.bias)
         return [self.spec.unit(conv, classes), nn.Conv3d(classes, classes, 1)]
-
-    @property
-    def fills_to(self) -> int:
-        """See :class:`~pixelwise.specs.Network`: the last stride."""
-        return self.stages[-1].stride
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the left side's maps of x padded to a multiple of 16.
