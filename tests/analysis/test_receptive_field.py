@@ -29,7 +29,8 @@ def test_the_unet_of_the_paper_sees_188_to_204_pixels() -> None:
     assert (field.lattice, field.stride, field.offset) == ((16, 16), (1, 1), (92, 92))
     assert (field.before, field.after) == ((107, 107), (107, 107))
     assert field.phases[0][0] == (0, 187)  # the first place of 572 -> 388 sees the first 188 pixels
-    assert field.is_local
+    assert not field.global_layers
+    assert not field.uneven_layers
 
 
 @pytest.mark.parametrize(

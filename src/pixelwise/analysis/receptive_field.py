@@ -72,11 +72,6 @@ class ReceptiveField:
         """Pixels that a place of the phase that sees most depends on."""
         return tuple(max(high - low + 1 for low, high in axis) for axis in self.phases)
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the answer at a place depends on the neighbourhood only, and in the same way everywhere."""
-        return not self.global_layers and not self.uneven_layers
-
 
 def receptive_field(network: Network, size: Sequence[int] | None = None) -> ReceptiveField:
     """Find what the answer of a network depends on.

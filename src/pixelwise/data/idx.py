@@ -158,7 +158,7 @@ def _values(path: Path, code: int, shape: tuple[int, ...]) -> NDArray[Any]:
 
 def _open(path: Path) -> BinaryIO:
     # A GzipFile has all that is used of a BinaryIO, but the stubs do not relate the two.
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value] # see above
 
 
 def _read(path: Path, file: BinaryIO, count: int) -> bytes:

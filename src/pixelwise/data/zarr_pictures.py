@@ -97,4 +97,5 @@ def zarr_sha256(path: Path) -> bytes:
 
 
 def _files(path: Path) -> list[str]:
-    return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)  # noqa: PTH118
+    found = os.walk(path)  # of thousands of chunks, which as Path objects cost seconds
+    return sorted(os.path.join(folder, name) for folder, _, names in found for name in names)  # noqa: PTH118 - see above

@@ -114,6 +114,7 @@ class Member:
         self.is_spatial = model.spec.task == "segmentation"
         self.device = choose_device(device)
         innermost = torch.channels_last_3d if model.spec.dimensions == 3 else torch.channels_last
+        # The stubs of `to` do not know that a device and a memory format go together.
         network: Network = model.network.to(self.device, memory_format=innermost).eval()  # type: ignore[call-overload]
         self._network = for_prediction(network)
         self._tiler = Tiler(model.network, self.device, tile=tile, memory_bytes=memory_bytes)

@@ -235,7 +235,8 @@ class Recipe:
             RecipeError: a field that is unknown or of the wrong type.
 
         """
-        return cls(**{key: _convert(key, [value], show_value(value)) for key, value in fields.items()})  # type: ignore[arg-type]
+        values = {key: _convert(key, [value], show_value(value)) for key, value in fields.items()}
+        return cls(**values)  # type: ignore[arg-type] # _convert has checked the types
 
 
 def _hints() -> dict[str, Any]:

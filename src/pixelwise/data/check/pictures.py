@@ -1,12 +1,12 @@
 """Findings about sizes, channels, depths and value ranges."""
 
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.check.findings import Findings, counted
+from pixelwise.data.check.forms import paths_of, report_blank, report_channels
 from pixelwise.data.check.survey import Survey
 from pixelwise.data.manifest import DTYPES, Manifest
 from pixelwise.data.names import show_path
@@ -27,7 +27,7 @@ _TO_ONE_SIZE: Final[dict[TaskName, str]] = {
 def report_pictures(manifest: Manifest, survey: Survey, findings: Findings) -> None:
     """Report on the forms of all images, and on the values of the decoded ones."""
     _sizes(manifest, findings)
-    _channels(manifest, findings)
+    report_channels(manifest, findings)
     _dtypes(manifest, findings)
     _ranges(manifest, survey, findings)
 
@@ -35,10 +35,6 @@ def report_pictures(manifest: Manifest, survey: Survey, findings: Findings) -> N
 def _span(sides: NDArray[np.int64]) -> str:
     low, high = int(sides.min()), int(sides.max())
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _paths(manifest: Manifest, rows: NDArray[np.int64]) -> Iterable[str]:
-    return dict.fromkeys(manifest.paths[row] for row in rows.tolist())
 
 
 def _sizes(manifest: Manifest, findings: Findings) -> None:
@@ -62,7 +58,7 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             f"{counted(len(small), 'picture')} of less than {_SMALL_PX} px: "
             f"{show_path(manifest.paths[row])} is {height[row]} x {width[row]} px.",
             "Check that they are not icons or remains; most networks need 32 px",
-            _paths(manifest, small),
+            paths_of(manifest, small),
         )
     large = np.flatnonzero(height * width > _LARGE_PIXELS)
     if len(large):
@@ -73,7 +69,7 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             f"{counted(len(large), 'picture')} of more than 4096 x 4096 px: "
             f"{show_path(manifest.paths[row])} is {height[row]:,} x {width[row]:,} px.",
             "Segmentation reads windows of TIFF and Zarr; cut others into tiles, as each is read whole",
-            _paths(manifest, large),
+            paths_of(manifest, large),
         )
     aspect = width / height
     slender = np.flatnonzero(np.maximum(aspect, 1 / aspect) >= _SLENDER)
@@ -87,7 +83,7 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             f"{counted(len(slender), 'picture')} at least {_SLENDER:g} times as long as wide: "
             f"{show_path(manifest.paths[row])} is {height[row]} x {width[row]} px.",
             "Stretching distorts them and a central crop drops most of them: pad, or cut them first",
-            _paths(manifest, slender),
+            paths_of(manifest, slender),
         )
     elif aspect.max() / aspect.min() >= _DIFFERENT_ASPECT:
         findings.add(
@@ -96,30 +92,6 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             f"Aspect ratios (width / height) from {aspect.min():.2f} to {aspect.max():.2f}.",
             "Prefer crop or pad to stretch",
         )
-
-
-def _channels(manifest: Manifest, findings: Findings) -> None:
-    values, counts = np.unique(manifest.column("channels"), return_counts=True)
-    if len(values) < 2:
-        return
-    fewer = np.flatnonzero(manifest.column("channels") == values[counts.argmin()])
-    told = ", ".join(f"{count:,} of {value}" for value, count in zip(values, counts, strict=True))
-    if set(values.tolist()) == {1, 3}:
-        findings.add(
-            "warning",
-            "mixed-channels",
-            f"Grey and colour pictures are mixed: {told} channels. Grey ones are repeated into three channels.",
-            "Check that colour does not tell the classes apart by accident",
-            _paths(manifest, fewer),
-        )
-        return
-    findings.add(
-        "error",
-        "mixed-channels",
-        f"Pictures have different numbers of channels: {told} channels.",
-        "Bring all to one number; a network has one",
-        _paths(manifest, fewer),
-    )
 
 
 def _dtypes(manifest: Manifest, findings: Findings) -> None:
@@ -132,22 +104,14 @@ def _dtypes(manifest: Manifest, findings: Findings) -> None:
             "mixed-depths",
             f"Pictures have different depths: {told}. One value range cannot fit both.",
             "Save all with the same number of bits",
-            _paths(manifest, fewer),
+            paths_of(manifest, fewer),
         )
 
 
 def _ranges(manifest: Manifest, survey: Survey, findings: Findings) -> None:
     if not len(survey.rows):
         return
-    blank = survey.rows[survey.low == survey.high]
-    if len(blank):
-        findings.add(
-            "warning",
-            "blank",
-            f"{counted(len(blank), 'picture')} of one single value: {show_path(manifest.paths[int(blank[0])])}.",
-            "Check that they are meant to be empty",
-            _paths(manifest, blank),
-        )
+    report_blank(manifest, survey, findings)
     codes = manifest.column("dtype")[survey.rows]
     for code, dtype in enumerate(DTYPES):
         here = codes == code

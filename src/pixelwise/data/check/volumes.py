@@ -3,9 +3,9 @@
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pixelwise.data.check.findings import Findings, counted
+from pixelwise.data.check.forms import paths_of, report_blank, report_channels
 from pixelwise.data.check.survey import Survey
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
@@ -21,7 +21,7 @@ def report_volumes(manifest: Manifest, survey: Survey, findings: Findings) -> No
     """Report on the forms of all volumes, and on the values of the decoded ones."""
     _sizes(manifest, findings)
     _spacings(manifest, findings)
-    _channels(manifest, findings)
+    report_channels(manifest, findings)
     _values(manifest, survey, findings)
     _empty(manifest, findings)
 
@@ -47,7 +47,7 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             f"{counted(len(small), 'volume')} of less than {_SMALL_VOXELS} voxels along a side: "
             f"{show_path(manifest.paths[row])} is {show_size(tuple(sizes[row].tolist()))}.",
             "Check that they are volumes: thin stacks are served better by pictures (--task segmentation)",
-            _paths(manifest, small),
+            paths_of(manifest, small),
         )
 
 
@@ -89,32 +89,10 @@ def _spacings(manifest: Manifest, findings: Findings) -> None:
         )
 
 
-def _channels(manifest: Manifest, findings: Findings) -> None:
-    values, counts = np.unique(manifest.column("channels"), return_counts=True)
-    if len(values) > 1:
-        told = ", ".join(f"{count:,} of {value}" for value, count in zip(values, counts, strict=True))
-        fewer = np.flatnonzero(manifest.column("channels") == values[counts.argmin()])
-        findings.add(
-            "error",
-            "mixed-channels",
-            f"Volumes have different numbers of channels: {told} channels.",
-            "Bring all to one number; a network has one",
-            _paths(manifest, fewer),
-        )
-
-
 def _values(manifest: Manifest, survey: Survey, findings: Findings) -> None:
     if not len(survey.rows):
         return
-    blank = survey.rows[survey.low == survey.high]
-    if len(blank):
-        findings.add(
-            "warning",
-            "blank",
-            f"{counted(len(blank), 'volume')} of one single value: {show_path(manifest.paths[int(blank[0])])}.",
-            "Check that they are meant to be empty",
-            _paths(manifest, blank),
-        )
+    report_blank(manifest, survey, findings)
     tops = survey.high[survey.high > survey.low]
     if len(tops) and tops.min() > 0 and tops.max() >= _SCALES_APART * tops.min():
         findings.add(
@@ -137,7 +115,3 @@ def _empty(manifest: Manifest, findings: Findings) -> None:
             "Check that they were drawn; a volume without any structure is no fault in itself",
             (manifest.masks[row] for row in bare.tolist()),
         )
-
-
-def _paths(manifest: Manifest, rows: NDArray[np.int64]) -> list[str]:
-    return [manifest.paths[row] for row in rows.tolist()]

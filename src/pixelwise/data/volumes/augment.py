@@ -6,7 +6,7 @@ to millimetres is heeded.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -170,29 +170,22 @@ def _require(holds: bool, name: str, value: object, expected: str) -> None:
         raise RecipeError(f"Augmentation of volumes: {name}={value}", expected=expected, do="Correct the value")
 
 
+_BODIES = VolumeAugment(
+    flip=(0.0, 0.0, 0.5),
+    rotate_degrees=(15, 15, 15),
+    scale=(0.85, 1.18),
+    elastic_voxels=2.5,
+    brightness=0.1,
+    contrast=0.15,
+    gamma=1.3,
+    noise=0.03,
+)
+"""Bodies are much alike left and right; up and down, front and back are not."""
+
 VOLUME_AUGMENTATIONS: dict[str, VolumeAugment] = {
     "none": VolumeAugment(),
-    # Bodies are much alike left and right; up and down, front and back are not.
-    "volumes": VolumeAugment(
-        flip=(0.0, 0.0, 0.5),
-        rotate_degrees=(15, 15, 15),
-        scale=(0.85, 1.18),
-        elastic_voxels=2.5,
-        brightness=0.1,
-        contrast=0.15,
-        gamma=1.3,
-        noise=0.03,
-    ),
+    "volumes": _BODIES,
     # Cells in a dish or in an embryo have no preferred direction.
-    "cells3d": VolumeAugment(
-        flip=(0.5, 0.5, 0.5),
-        rotate_degrees=(180, 15, 15),
-        scale=(0.85, 1.18),
-        elastic_voxels=2.5,
-        brightness=0.1,
-        contrast=0.15,
-        gamma=1.3,
-        noise=0.03,
-    ),
+    "cells3d": replace(_BODIES, flip=(0.5, 0.5, 0.5), rotate_degrees=(180, 15, 15)),
 }
 """The named augmentations of volumes, mildest first."""
