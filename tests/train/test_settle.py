@@ -16,6 +16,7 @@ from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import (
     build_on_meta,
     is_wide,
+    largest_batch,
     settle_channels,
     settle_recipe,
     sizes,
@@ -67,6 +68,14 @@ def settle(manifest, name, is_batch_open=True, **fields):
     network = build_on_meta(catalogue.spec(name), 1, 2)
     recipe = settle_recipe(Recipe(**fields), manifest, network, is_batch_open=is_batch_open)
     return recipe, sizes(recipe, manifest, network)
+
+
+@pytest.mark.parametrize(
+    ("count", "by_pixel", "volumes", "others"), [(7, 1, 1, 1), (24, 4, 6, 6), (60, 4, 15, 15), (90, 5, 22, 22)]
+)
+def test_networks_for_pixels_get_more_steps_from_few_pictures(count, by_pixel, volumes, others):
+    names = {"unet16": by_pixel, "unet3d16": volumes, "lenet5_relu": others}
+    assert {name: largest_batch(count, catalogue.spec(name)) for name in names} == names
 
 
 def test_small_data_get_more_epochs_and_smaller_batches(tmp_path):

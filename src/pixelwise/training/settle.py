@@ -30,6 +30,8 @@ _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 1_000, 5, 300
 _DIGITS_PX = 32
 _LARGEST_VAL_BATCH = 256
 _FEWEST_STEPS = 4
+_FEWEST_STEPS_BY_PIXEL = 16
+_SMALLEST_BATCH_BY_PIXEL = 4
 _TILE_CHANNELS = 32
 
 
@@ -80,8 +82,7 @@ def settle_recipe(
             then means whole pictures as they are.
         manifest: with splits.
         network: may lie on the meta device.
-        is_batch_open: whether the batch may be made smaller than the recipe's, so that small data give at least four
-            steps an epoch.
+        is_batch_open: whether the batch may be made smaller than the recipe's; see :func:`largest_batch`.
         shows_colours: tells whether the pictures are photographs in colour; asked only where that decides.
 
     Raises:
@@ -97,7 +98,7 @@ def settle_recipe(
     recipe = settle_patches(_settle_size(recipe, manifest, network), manifest)
     found = sizes(recipe, manifest, network)
     count *= recipe.patches or 1
-    most = max(1, count // _FEWEST_STEPS) if is_batch_open else count
+    most = largest_batch(count, network.spec) if is_batch_open else count
     if is_batch_open and manifest.form.dimensions == 3:
         most = min(most, volume_batch(found.train))
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, most))
@@ -109,6 +110,18 @@ def settle_recipe(
     if recipe.augment == AUTO:
         recipe = dataclasses.replace(recipe, augment=_augmentation(manifest, found, shows_colours))
     return recipe
+
+
+def largest_batch(count: int, spec: Spec) -> int:
+    """Return the largest batch that leaves an epoch of ``count`` pictures or crops enough steps, where that is open.
+
+    Four steps an epoch; sixteen for networks that answer every pixel, down to batches of four pictures: each of these
+    has many pixels to learn from, so that steps count for more than large batches.
+    """
+    most = max(1, count // _FEWEST_STEPS)
+    if spec.task != "segmentation" or spec.dimensions != 2:
+        return most
+    return min(most, max(_SMALLEST_BATCH_BY_PIXEL, count // _FEWEST_STEPS_BY_PIXEL))
 
 
 def sizes(recipe: Recipe, manifest: Manifest, network: Network) -> Sizes:
