@@ -264,7 +264,7 @@ def test_stacks_from_end_to_end(tmp_path: Path) -> None:
             {"crop": "4096"},
             RecipeError,
             "recipe: crop=4096,4096,4096 for volumes of at most 12 x 12 x 14 voxels. Expected patches about as large "
-            "as the volumes, or smaller. Use --set crop=12,12,14, or leave crop out.",
+            "as the volumes, or smaller. Use --set crop=16,16,16, or leave crop out.",
         ),
         ("unet3d16", {"crop": "16,64,256"}, RecipeError, "recipe: crop=16,64,256 for volumes of at most 12 x 12 x 14"),
         ("unet3d16", {"size": "8"}, RecipeError, "size or resize for volumes. Expected spacing"),

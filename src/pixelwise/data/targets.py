@@ -72,7 +72,7 @@ class ClassIndices(Targets):
 
 
 class LabelMaps(Targets):
-    """(N, H, W) uint8 class indices, 255 where ignored."""
+    """(N, H, W) uint8 class indices, 255 where ignored: the maps that the data set carries along."""
 
     @property
     def sample_bytes(self) -> int:
@@ -84,29 +84,21 @@ class LabelMaps(Targets):
         indices: NDArray[np.int64],  # noqa: ARG002 - the maps are there already
         label_maps: NDArray[Any] | None,
         warps: Sequence[Warp | None],  # noqa: ARG002 - the maps went through them
-    ) -> NDArray[np.uint8]:
+    ) -> NDArray[Any]:
         """Return the label maps themselves."""
         assert label_maps is not None  # the data set carries them along
         return label_maps
 
 
-class Objects(Targets):
+class Objects(LabelMaps):
     """(N, 3, H, W) float32: class index (255 where ignored), weight, number of the object (0 for none)."""
 
-    @property
-    def sample_bytes(self) -> int:
-        """Nothing besides the planes."""
-        return 0
-
     def of_batch(
-        self,
-        indices: NDArray[np.int64],  # noqa: ARG002 - the planes are there already
-        label_maps: NDArray[Any] | None,
-        warps: Sequence[Warp | None],  # noqa: ARG002 - the planes went through them
+        self, indices: NDArray[np.int64], label_maps: NDArray[Any] | None, warps: Sequence[Warp | None]
     ) -> NDArray[np.float32]:
         """Return the planes, one after the other."""
-        assert label_maps is not None  # the data set carries them along
-        return np.ascontiguousarray(label_maps.transpose(0, 3, 1, 2))
+        planes = super().of_batch(indices, label_maps, warps)  # (N, H, W, 3)
+        return np.ascontiguousarray(planes.transpose(0, 3, 1, 2))
 
 
 class ClassSets(Targets):
