@@ -45,7 +45,8 @@ def test_odd_objects_are_named(tmp_path):
     assert found["torn-object"].paths == ("masks/0.tif",)
 
 
-def test_a_mask_of_too_many_objects_is_an_error(tmp_path):
+def test_a_mask_of_too_many_objects_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("pixelwise.data.objects.MOST_OBJECTS", 65_535)
     many = np.arange(260 * 260, dtype=np.uint32).reshape(260, 260)
     few = np.zeros((260, 260), np.uint32)
     few[3:9, 3:9] = 70_000
@@ -55,6 +56,7 @@ def test_a_mask_of_too_many_objects_is_an_error(tmp_path):
     assert found["objects"].message.startswith("1 object in 1 picture")
 
 
-def test_masks_that_no_object_can_be_read_from_leave_nothing_to_say(tmp_path):
+def test_masks_that_no_object_can_be_read_from_leave_nothing_to_say(tmp_path, monkeypatch):
+    monkeypatch.setattr("pixelwise.data.objects.MOST_OBJECTS", 65_535)
     many = np.arange(260 * 260, dtype=np.uint32).reshape(260, 260)
     assert "objects" not in findings(write(tmp_path, [many]))

@@ -14,7 +14,7 @@ from pixelwise.data.dataset import Dataset
 from pixelwise.data.label_planes import CLASS, OBJECT, WEIGHT, join_planes
 from pixelwise.data.manifest import build_manifest
 from pixelwise.data.mask_reading import MaskReading
-from pixelwise.data.objects import read_objects
+from pixelwise.data.objects import MOST_OBJECTS, read_objects
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
 from pixelwise.data.weight_map import separate_touching, weight_map
@@ -55,12 +55,21 @@ def test_of_classes_the_pieces_are_objects():
     assert objects[0, 3] == objects[1, 3] != objects[0, 0]
 
 
-def test_more_objects_than_16_bits_number_are_refused():
+def test_more_objects_than_16_bits_number_are_told_apart():
+    values = np.arange(70_225, dtype=np.uint32)[None] * 3
+    objects = read_objects(values, MaskReading("instance", 2, None), "m.tif")
+    assert np.array_equal(objects[0], np.arange(70_225))
+    assert np.array_equal(join_planes((objects > 0).astype(np.uint8), None, objects)[..., OBJECT], objects)
+    assert np.float32(MOST_OBJECTS) != np.float32(MOST_OBJECTS - 1)
+
+
+def test_more_objects_than_training_tells_apart_are_refused(monkeypatch):
+    monkeypatch.setattr("pixelwise.data.objects.MOST_OBJECTS", 65_535)
     values = np.arange(65_537, dtype=np.int64)[None]
     with pytest.raises(MaskError) as refusal:
         read_objects(values, MaskReading("instance", 2, None), "m.tif")
     assert str(refusal.value) == (
-        "m.tif holds 65,536 objects. Expected at most 65,535, as many as 16 bits can number. "
+        "m.tif holds 65,536 objects. Expected at most 65,535, as many as are told apart in training. "
         "Cut the picture and its mask into smaller ones."
     )
     dots = np.zeros((520, 520), np.uint8)

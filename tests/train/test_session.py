@@ -242,7 +242,7 @@ def test_data_that_cannot_be_trained_on(tmp_path):
 def test_the_check_comes_first_and_damaged_pictures_are_skipped_only_when_asked(data, tmp_path):
     (data / "left" / "broken.png").write_bytes((data / "left" / "0.png").read_bytes()[:40])
     message = refusal(DataError, start, data, tmp_path / "run", should_check=True)
-    assert message.startswith(f"{data} has 1 error: ")
+    assert message.startswith(f"{data} has 1 error:\n  ")
     assert message.endswith(f"`pixelwise check {data}` lists everything.")
     assert not (tmp_path / "run").exists()
     run = start(data, tmp_path / "run", should_check=True, bad_images="skip")

@@ -56,7 +56,7 @@ def as_mask(values: NDArray[Any], mode: str, name: str) -> NDArray[Any]:
         raise MaskError(
             f"{name} stores {channels} channels of {values.dtype} ({mode})",
             expected="one channel of class values, or 8-bit red, green, blue",
-            do="Save the mask as an 8-bit grey, palette or RGB PNG",
+            do="Save the mask as an 8-bit grey, palette or RGB PNG, or one of numbered objects with 16 or 32 bits",
         )
     return values
 

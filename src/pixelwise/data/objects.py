@@ -17,8 +17,8 @@ from pixelwise.data.mask_values import as_grey
 from pixelwise.data.weight_map import connected_objects
 from pixelwise.errors import MaskError
 
-MOST_OBJECTS: Final = 65_535
-"""In one mask: what a 16-bit label image can number."""
+MOST_OBJECTS: Final = 2**24 - 1
+"""In one mask: what the single precision of :mod:`pixelwise.data.label_planes` can number."""
 
 
 def read_objects(values: NDArray[Any], reading: MaskReading, name: str) -> NDArray[np.int32]:
@@ -33,7 +33,7 @@ def read_objects(values: NDArray[Any], reading: MaskReading, name: str) -> NDArr
         (H, W): 1 to n in the order of the stored numbers, or of the pieces; 0 for background and ignored pixels.
 
     Raises:
-        MaskError: a value that the reading does not cover, or more than 65,535 objects.
+        MaskError: a value that the reading does not cover, or more than 16,777,215 objects.
 
     """
     label_map = apply_reading(values, reading, name)
@@ -48,7 +48,7 @@ def read_objects(values: NDArray[Any], reading: MaskReading, name: str) -> NDArr
     if count > MOST_OBJECTS:
         raise MaskError(
             f"{name} holds {count:,} objects",
-            expected=f"at most {MOST_OBJECTS:,}, as many as 16 bits can number",
+            expected=f"at most {MOST_OBJECTS:,}, as many as are told apart in training",
             do="Cut the picture and its mask into smaller ones"
             if reading.kind == "instance"
             else "Check that the mask holds classes (--mask-kind), or cut the picture and its mask into smaller ones",

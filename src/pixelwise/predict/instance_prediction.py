@@ -11,7 +11,6 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from pixelwise.data.objects import MOST_OBJECTS
 from pixelwise.data.writing import write_png, write_tiff
 from pixelwise.errors import ImageError, UsageError
 from pixelwise.predict.object_table import ObjectTable, measure
@@ -21,6 +20,7 @@ from pixelwise.predict.palette import class_colours
 from pixelwise.predict.prediction import Prediction, picture_of
 
 _DARK = (24, 24, 24)
+_MOST_IN_16_BITS = 2**16 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +90,13 @@ class InstancePrediction(Prediction):
                 do="Change the name",
             )
         count = int(self.labels.max(initial=0))
-        if suffix == ".png" and count > MOST_OBJECTS:
+        if suffix == ".png" and count > _MOST_IN_16_BITS:
             raise UsageError(
                 f"{target} is to number {count:,} objects",
-                expected=f"at most {MOST_OBJECTS:,} in a PNG",
+                expected=f"at most {_MOST_IN_16_BITS:,} in a PNG",
                 do="Choose a name that ends in .tif",
             )
-        stored = self.labels.astype(np.uint16 if count <= MOST_OBJECTS else np.uint32)
+        stored = self.labels.astype(np.uint16 if count <= _MOST_IN_16_BITS else np.uint32)
         if suffix == ".png":
             write_png(target, stored)
         else:

@@ -92,9 +92,9 @@ def read_source(root: Path, options: DataOptions, *, seed: int, should_check: bo
         )  # fmt: skip
         errors = [finding for finding in report.findings if finding.severity == "error"]
         if errors:
-            shown = " ".join(f"{finding.message} {finding.fix}" for finding in errors[:_FINDINGS_SHOWN])
+            shown = [f"{one.message.rstrip('.')}. {one.fix.rstrip('.')}" for one in errors[:_FINDINGS_SHOWN]]
             raise DataError(
-                f"{root} has {len(errors)} error{'s' if len(errors) > 1 else ''}: {shown}",
+                f"{root} has {len(errors)} error{'s' if len(errors) > 1 else ''}:\n  " + ".\n  ".join(shown),
                 do=f"`pixelwise check {root}` lists everything",
             )
         findings = tuple(finding.to_json() for finding in report.findings)

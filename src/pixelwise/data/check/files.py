@@ -77,7 +77,8 @@ _KINDS: Final = (
         "unknown-mask-values",
         r"values that mean nothing",
         "Masks with values that mean nothing",
-        "Correct the masks, or choose how they are read (--classes, --mask-kind, --ignore)",
+        "Correct the masks (classes or objects are numbered from 0, the background, on), or choose how they are read "
+        "(--classes, --mask-kind, --ignore)",
     ),
     _Kind(
         "unknown-mask-colours",
@@ -90,7 +91,8 @@ _KINDS: Final = (
         "unfit-mask",
         r"not opaque|not whole numbers|both an image and a mask|^stores |inverted table",
         "Masks of an unfit form",
-        "Save them as 8-bit grey, palette or RGB PNG without transparency",
+        "Save them in whole numbers without transparency: classes as 8-bit grey, palette or RGB PNG, objects with 16 or "
+        "32 bits as PNG or TIFF",
     ),
     _Kind(
         "unfit-box",

@@ -59,13 +59,15 @@ def write_cells(out: Path | str) -> Path:
     """Write the nuclei as thirty small pictures with numbered objects, and a strip to be counted; return ``out``.
 
     ``out/images/rRcC.png`` and ``out/masks/rRcC.png`` (16 bits, 0 = background, else the number of a nucleus) are 85 x
-    76 pixels each, cut from the left three quarters of the picture; ``out/slide/slide.png`` is the right quarter, and
-    ``out/slide-counted.png`` its objects as they were drawn, to compare with.
+    76 pixels each, cut from the left three quarters of the picture. Beside ``out`` lies what a run is not trained on:
+    ``out-slide/slide.png`` is the right quarter, and ``out-counted.png`` its objects as they were drawn, to compare
+    with.
     """
     out = as_path(out, "out")
     image, labels = nuclei()
-    for name in ("images", "masks", "slide"):
-        make_folder(out / name)
+    slide = out.with_name(f"{out.name}-slide")
+    for folder in (out / "images", out / "masks", slide):
+        make_folder(folder)
     (out / "classes.txt").write_text("background\nnucleus\n")
     height, width = image.shape[0] // CELL_GRID[0], (image.shape[1] - TILE_PX) // CELL_GRID[1]
     for row, column in np.ndindex(CELL_GRID):
@@ -73,8 +75,8 @@ def write_cells(out: Path | str) -> Path:
         for kind, picture in (("images", image), ("masks", labels)):
             tile = np.ascontiguousarray(picture[y : y + height, x : x + width])
             Image.fromarray(tile).save(out / kind / f"r{row}c{column}.png")
-    Image.fromarray(np.ascontiguousarray(image[:, -TILE_PX:])).save(out / "slide" / "slide.png")
-    Image.fromarray(np.ascontiguousarray(labels[:, -TILE_PX:])).save(out / "slide-counted.png")
+    Image.fromarray(np.ascontiguousarray(image[:, -TILE_PX:])).save(slide / "slide.png")
+    Image.fromarray(np.ascontiguousarray(labels[:, -TILE_PX:])).save(out.with_name(f"{out.name}-counted.png"))
     return out
 
 
