@@ -1,7 +1,9 @@
 """Scoring pictures that need not fit into memory: predicted tile by tile into a file, compared strip by strip."""
 
+import functools
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from pixelwise.errors import UsageError
 from pixelwise.evaluation.work import Work
 from pixelwise.metrics import confusion_matrix
 from pixelwise.predict.large import LargeOptions, predict_large
+
+_MEMORY_BYTES: Final = 2 * 10**9
+"""For the tiles of a picture that is scored: what training took beside that may still be held."""
 
 
 def large_pictures(work: Work) -> dict[int, WindowedArray]:
@@ -63,9 +68,18 @@ def confusion_by_strips(
     confusion, labelled = np.zeros((size, size), np.int64), 0
     with tempfile.TemporaryDirectory(prefix="pixelwise-") as folder:
         path = work.reader.root / work.manifest[index].path
-        summary = predict_large(
-            member, path, Path(folder), LargeOptions(), progress=lambda _done, _total: work.should_stop()
+        predict = functools.partial(
+            predict_large,
+            member,
+            path,
+            Path(folder),
+            cells=work.manifest.cells(index),
+            progress=lambda _done, _total: work.should_stop(),
         )
+        try:
+            summary = predict(LargeOptions(memory_bytes=_MEMORY_BYTES))
+        except UsageError:  # the network's smallest tile takes more
+            summary = predict(LargeOptions(missing="fill"))
         predicted = open_mask_windows(summary.places.mask)
         for stored, said in zip(truth.strips(), predicted.strips(), strict=True):
             true = table[stored]

@@ -1,7 +1,5 @@
-"""What memory this process holds, and how it gives back what it does not need."""
+"""What memory this process holds."""
 
-import ctypes
-import gc
 import resource
 import sys
 from pathlib import Path
@@ -24,13 +22,3 @@ def held_memory_bytes() -> int | None:
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(_HELD)), None)
-
-
-def give_back_freed_memory() -> None:
-    """Give memory that was freed back to the system; a C library that cannot (other than glibc) keeps it."""
-    gc.collect()
-    if sys.platform.startswith("linux"):
-        try:
-            ctypes.CDLL(None).malloc_trim(0)
-        except (OSError, AttributeError):
-            return

@@ -22,7 +22,7 @@ from pixelwise.data.regions.creating import RegionFormat, block_sides
 from pixelwise.predict.inputs import large_target
 from pixelwise.predict.large.admit import admit_samples, refuse_model
 from pixelwise.predict.large.begun import Begun, begun_with, memory_of_earlier, open_journal, read_begun
-from pixelwise.predict.large.memory import give_back_freed_memory, held_memory_bytes
+from pixelwise.predict.large.memory import held_memory_bytes
 from pixelwise.predict.large.objects import answer_planes
 from pixelwise.predict.large.places import Places
 from pixelwise.predict.large.report import Outcome, read_outcome, write_overlay, write_summary
@@ -35,6 +35,7 @@ from pixelwise.predict.results import Outlines
 from pixelwise.predict.tiling import TilePlan, plan_tiles
 from pixelwise.predict.tiling.tiler import SHARE
 from pixelwise.runs.model import Model
+from pixelwise.runtime import return_freed_memory
 from pixelwise.tasks import Instances
 
 MOST_BYTES: Final = 4 * 10**9
@@ -126,6 +127,8 @@ def predict_large(
 ) -> LargeSummary:
     """Predict the picture at ``path`` into ``out``; see :mod:`pixelwise.predict.large.places`.
 
+    From then on the process gives freed memory back at once (:func:`pixelwise.runtime.return_freed_memory`).
+
     Args:
         member: the model on its device.
         path: see :func:`~pixelwise.data.regions.open_source`.
@@ -147,6 +150,7 @@ def predict_large(
 
     """
     started, model = time.monotonic(), member.model
+    return_freed_memory()
     refuse_model(model)
     pipeline = pipeline or Pipeline()
     refuse_whole_pictures(pipeline)
@@ -192,7 +196,7 @@ def predict_large(
             done = work.run(progress, should_stop)
             if done == len(plan):
                 work.finish(path, _room_bytes(options.memory_bytes or memory_bytes))
-                give_back_freed_memory()
+                return_freed_memory()
                 write_overlay(source, places, work.areas_px)
             seconds = time.monotonic() - started
             outcome = Outcome(areas_px=work.areas_px, notes=notes, seconds=seconds, found=work.found)
@@ -226,7 +230,7 @@ def _planned(
 
 def _room_bytes(memory_bytes: int) -> int:
     """Return what may be taken after the tiles, whose memory is given back."""
-    give_back_freed_memory()
+    return_freed_memory()
     held = held_memory_bytes()
     free = memory_bytes - _RESERVE_BYTES if held is None else memory_bytes - held - _SMALL_THINGS_BYTES
     return max(free, _LEAST_ROOM_BYTES)
