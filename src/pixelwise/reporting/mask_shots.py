@@ -1,8 +1,11 @@
 """Segmented pictures: the picture, its true classes, the predicted ones, and where these differ."""
 
+from typing import Any, Final
+
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelwise.data.windows import WindowedArray
 from pixelwise.predict.overlay import display_rgb
 from pixelwise.predict.palette import background_class, class_colours
 from pixelwise.reporting.pictures import INVENTED, MISSED, Thumbnail, error_map, fit, overlay, thumbnail
@@ -17,8 +20,14 @@ from pixelwise.reporting.shots import (
     locate,
     metric_of,
     panel_shot,
+    too_large_to_predict,
 )
 from pixelwise.reporting.wording import clip
+
+_RGB: Final = 3
+_SIDE_PX: Final = 1536
+"""Of a large picture that is shown, about: a few times that of a thumbnail."""
+_STRIP_PX: Final = 32
 
 
 def mask_shot(record: Record, sample: Sample, picture: Picture, model: RunModel) -> MaskShot:
@@ -33,8 +42,14 @@ def _add_panels(panels: list[tuple[str, Thumbnail]], record: Record, picture: Pi
     def add(caption: str, rgb: NDArray[np.uint8]) -> None:
         panels.append((caption, thumbnail(rgb, picture.limit_bytes)))
 
-    samples, index = locate(picture)
-    image, classes = samples.image(index), classes_of(record)
+    (samples, index), classes = locate(picture), classes_of(record)
+    windows = samples.windowed(index, _RGB)
+    if windows is not None:
+        image, truth = shrunk(*windows)
+        add("Picture", fit(display_rgb(image)))
+        add("Truth", overlay(image, truth, classes))
+        raise too_large_to_predict()
+    image = samples.image(index)
     add("Picture", fit(display_rgb(image)))
     truth = samples.label_map(index)
     add("Truth", overlay(image, truth, classes))
@@ -42,6 +57,27 @@ def _add_panels(panels: list[tuple[str, Thumbnail]], record: Record, picture: Pi
     assert isinstance(prediction, MaskPrediction)  # the run's task is segmentation
     add("Prediction", overlay(image, prediction.label_map, classes))
     add("Errors", error_map(image, truth, prediction.label_map, classes))
+
+
+def shrunk(picture: WindowedArray, labels: WindowedArray) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Read a large picture strip by strip, and return it at about the size of a screen, with its label map.
+
+    Returns:
+        (h, w, C) means of squares of n x n pixels, of the picture's type, and (h, w) uint8, the label in the upper left
+        corner of each square; pixels beyond the last whole square are left out.
+
+    """
+    factor = -(-max(picture.shape[:2]) // _SIDE_PX)
+    height, width = (side // factor for side in picture.shape[:2])
+    image = np.empty((height, width, picture.shape[2]), picture.dtype)
+    small = np.empty((height, width), np.uint8)
+    for top in range(0, height, _STRIP_PX):
+        bottom = min(top + _STRIP_PX, height)
+        rows, columns = slice(top * factor, bottom * factor), slice(0, width * factor)
+        squares = picture[rows, columns].reshape(bottom - top, factor, width, factor, -1)
+        image[top:bottom] = squares.mean((1, 3), dtype=np.float32)
+        small[top:bottom] = labels[rows, columns][::factor, ::factor]
+    return image, small
 
 
 def mask_legend(record: Record) -> tuple[tuple[str, str], ...]:

@@ -94,10 +94,15 @@ class RunModel:
 
         size = image.voxels.shape[:3] if isinstance(image, Volume) else image.shape[:2]
         if math.prod(size) > PREDICTED_PIXELS:
-            raise PixelwiseError("The picture is too large to be predicted once more for a report")
+            raise too_large_to_predict()
         if self._predictor is None:
             self._predictor = Predictor.load(self._path)
         return self._predictor.predict(image)
+
+
+def too_large_to_predict() -> PixelwiseError:
+    """Return the reason why a large picture has no prediction in a report."""
+    return PixelwiseError("The picture is too large to be predicted once more for a report")
 
 
 Sample = dict[str, Any]
