@@ -128,6 +128,13 @@ def test_a_missing_chunk_and_a_changed_one(folders: tuple[Path, Path], tmp_path:
     assert finding.message == "Zarrs without some of their chunks (1): images/1.zarr lacks 1 of its chunks: c/0/0/0."
     left = build_manifest(root, use_cache=False, bad_images="skip")
     assert len(left) == COUNT - 1
+    filled = build_manifest(root, missing="fill", cache_folder=tmp_path / "cache")
+    image = SampleReader(root, filled).image(1)
+    expected = sample(1)[0]
+    assert not image[:16, :16].any()
+    np.testing.assert_array_equal(image[16:], expected[16:])
+    with pytest.raises(DataError, match=r"lacks 1 of its chunks"):  # however it was read before
+        build_manifest(root, cache_folder=tmp_path / "cache")
 
 
 def test_without_the_library(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

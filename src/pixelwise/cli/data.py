@@ -12,6 +12,7 @@ from pixelwise.cli.options import (
     Ignore,
     Layout,
     MaskMeaning,
+    MissingChunks,
     Quiet,
     TaskOption,
     parse_classes,
@@ -32,6 +33,7 @@ def check(
     mask_kind: MaskMeaning = None,
     ignore: Ignore = 255,
     bad_images: BadImages = "refuse",
+    missing: MissingChunks = "refuse",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     quiet: Quiet = False,
 ) -> None:
@@ -42,7 +44,7 @@ def check(
     with progress_bar("checking", quiet=quiet or as_json) as progress:
         report = check_data(
             data, task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind,
-            ignore=parse_ignore(ignore), bad_images=bad_images, progress=progress,
+            ignore=parse_ignore(ignore), bad_images=bad_images, missing=missing, progress=progress,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=1, ensure_ascii=False))

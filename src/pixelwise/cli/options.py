@@ -28,6 +28,12 @@ Ignore = Annotated[
     typer.Option(min=-1, max=255, help="Mask value that no loss and no score counts; -1: every value counts."),
 ]
 BadImages = Annotated[Literal["refuse", "skip"], typer.Option(help="What to do with unreadable pictures.")]
+MissingChunks = Annotated[
+    Literal["refuse", "fill"],
+    typer.Option(
+        "--missing", help="What to do about chunks that Zarr pictures leave out (fill: with their fill value)."
+    ),
+]
 KeepMemory = Annotated[
     bool, typer.Option("--keep-memory/--return-memory", help="Keep freed memory in the process: faster on CPUs.")
 ]

@@ -14,6 +14,7 @@ from pixelwise.cli.options import (
     KeepMemory,
     Layout,
     MaskMeaning,
+    MissingChunks,
     Quiet,
     RunFolder,
     Settings,
@@ -98,6 +99,7 @@ def train(
         ),
     ] = None,
     bad_images: BadImages = "refuse",
+    missing: MissingChunks = "refuse",
     batch: Annotated[str, typer.Option(help="Pictures per forward pass: a number, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, splits, order, augmentation, dropout.")] = 0,
     device: Device = "auto",
@@ -121,6 +123,7 @@ def train(
 
     options = DataOptions(
         task=task, layout=layout, classes=parse_classes(classes), mask_kind=mask_kind, ignore=parse_ignore(ignore),
+        missing=missing,
         group_by=group_by, fractions=parse_fractions(split), metadata=parse_names(metadata),
     )  # fmt: skip
     if loss is not None and not loss.strip():

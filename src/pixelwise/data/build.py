@@ -14,6 +14,7 @@ from pixelwise.data.layouts.listing import LAYOUTS, Listing
 from pixelwise.data.layouts.tree import Tree, walk
 from pixelwise.data.mask_classes import MaskOptions
 from pixelwise.data.names import show_path
+from pixelwise.data.regions import Missing
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError
 
@@ -25,6 +26,7 @@ def index_folder(
     layout: str | None,
     options: MaskOptions,
     bad_images: BadImages,
+    missing: Missing,
     exclude: Mapping[str, str],
     cache_folder: Path | None,
     progress: Progress | None,
@@ -36,7 +38,7 @@ def index_folder(
         return "classification", index_idx(tree, found, options.classes, progress)
     if isinstance(found, Batches):
         return "classification", index_cifar(tree, found, options.classes, progress)
-    records, reasons = _records(tree, found, cache_folder, progress)
+    records, reasons = _records(tree, found, cache_folder, progress, missing)
     for path in [path for path in records if show_path(path) in exclude]:
         reasons[path] = exclude[show_path(path)]
         del records[path]
@@ -47,14 +49,14 @@ def index_folder(
 
 
 def _records(
-    tree: Tree, found: Listing, cache_folder: Path | None, progress: Progress | None
+    tree: Tree, found: Listing, cache_folder: Path | None, progress: Progress | None, missing: Missing
 ) -> tuple[dict[str, FileRecord], dict[str, str]]:
     wanted = wanted_files(found)
     if cache_folder is None:
-        return read_records(tree.root, wanted, {}, progress)
+        return read_records(tree.root, wanted, {}, progress, missing)
     cache = cache_path(cache_folder, tree.root)
     known = load_records(cache)
-    records, reasons = read_records(tree.root, wanted, known, progress)
+    records, reasons = read_records(tree.root, wanted, known, progress, missing)
     if (fresh := merged(known, records, frozenset(tree.files))) is not None:
         save_records(cache, fresh)
     return records, reasons

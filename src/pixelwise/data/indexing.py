@@ -15,6 +15,8 @@ from pixelwise.data.images import MAX_PIXELS, ImageInfo, probe, probe_bytes, rea
 from pixelwise.data.mask_values import colour_codes, is_grey
 from pixelwise.data.masks import read_mask_values
 from pixelwise.data.names import show_path
+from pixelwise.data.object_folders import is_object_folder, probe_object_folder
+from pixelwise.data.regions import Missing
 from pixelwise.data.volumes.reading import probe_volume, read_label_values, read_volume
 from pixelwise.data.windows import ANY_PIXELS, is_windowed, open_mask_windows
 from pixelwise.data.zarr_pictures import is_zarr_name, open_zarr
@@ -115,7 +117,11 @@ class Wanted:
 
 
 def read_records(
-    root: Path, wanted: Sequence[Wanted], known: dict[str, FileRecord], progress: Progress | None
+    root: Path,
+    wanted: Sequence[Wanted],
+    known: dict[str, FileRecord],
+    progress: Progress | None,
+    missing: Missing = "refuse",
 ) -> tuple[dict[str, FileRecord], dict[str, str]]:
     """Read every file that ``known`` does not answer, two at a time.
 
@@ -124,6 +130,7 @@ def read_records(
         wanted: each file once.
         known: records of an earlier time, by path; used where size and time agree.
         progress: called with (files done, files wanted).
+        missing: what to do about Zarr pictures without some of their chunks.
 
     Returns:
         Records by path, and the reasons of the files that cannot be used.
@@ -133,7 +140,7 @@ def read_records(
     reasons: dict[str, str] = {}
     tasks = [wanted[start : start + _FILES_PER_TASK] for start in range(0, len(wanted), _FILES_PER_TASK)]
     with ThreadPoolExecutor(THREADS) as pool:
-        for done in _finished(pool, [(root, task, known) for task in tasks]):
+        for done in _finished(pool, [(root, task, known, missing) for task in tasks]):
             for path, answer in done:
                 if isinstance(answer, str):
                     reasons[path] = answer
@@ -148,7 +155,7 @@ _Answers = list[tuple[str, FileRecord | str]]
 
 
 def _finished(
-    pool: ThreadPoolExecutor, tasks: list[tuple[Path, Sequence[Wanted], dict[str, FileRecord]]]
+    pool: ThreadPoolExecutor, tasks: list[tuple[Path, Sequence[Wanted], dict[str, FileRecord], Missing]]
 ) -> Iterator[_Answers]:
     waiting: set[Future[_Answers]] = {pool.submit(_read_some, *task) for task in tasks}
     try:
@@ -159,13 +166,15 @@ def _finished(
             future.cancel()
 
 
-def _read_some(root: Path, wanted: Sequence[Wanted], known: dict[str, FileRecord]) -> _Answers:
-    return [(item.path, _answer(root, item, known.get(item.path))) for item in wanted]
+def _read_some(root: Path, wanted: Sequence[Wanted], known: dict[str, FileRecord], missing: Missing) -> _Answers:
+    return [(item.path, _answer(root, item, known.get(item.path), missing)) for item in wanted]
 
 
-def _answer(root: Path, item: Wanted, known: FileRecord | None) -> FileRecord | str:
+def _answer(root: Path, item: Wanted, known: FileRecord | None, missing: Missing) -> FileRecord | str:
     path = root / item.path
     try:
+        if is_zarr_name(path) and not item.mask:
+            open_zarr(path, missing=missing).close()  # refuses one that lacks chunks, known or not
         status = file_status(path)
         fresh = known is not None and (known.size_bytes, known.mtime_ns) == status
         if known is not None and fresh and _answers(known, item):
@@ -189,8 +198,8 @@ def _read(path: Path, item: Wanted, status: tuple[int, int]) -> FileRecord:
     most_pixels = ANY_PIXELS if item.by_window else MAX_PIXELS
     if is_zarr_name(path):
         info, digest = probe(path, max_pixels=most_pixels), file_sha256(path)
-        if not item.mask:
-            open_zarr(path).close()  # refuses one that lacks chunks
+    elif item.mask and is_object_folder(path):
+        info, digest = probe_object_folder(path), file_sha256(path)
     else:
         info, digest = _header_and_hash(path, status[0], most_pixels)
     several = info.frames > 1 and item.by_frame

@@ -25,6 +25,7 @@ from pixelwise.data.mask_classes import MaskOptions
 from pixelwise.data.masks import IGNORE, MaskKind, MaskReading
 from pixelwise.data.metadata import find_cells
 from pixelwise.data.names import SPLITS
+from pixelwise.data.regions import Missing
 from pixelwise.data.sample import Sample
 from pixelwise.data.task_names import TARGET_FORMS, TargetForm, TaskName
 from pixelwise.errors import RunError, UsageError, WeightsError
@@ -277,6 +278,7 @@ def build_manifest(
     colours: tuple[Colour, ...] = (),
     ignore: int | None = IGNORE,
     bad_images: BadImages = "refuse",
+    missing: Missing = "refuse",
     exclude: Mapping[str, str] = MappingProxyType({}),
     metadata: tuple[str, ...] = (),
     use_cache: bool = True,
@@ -297,6 +299,7 @@ def build_manifest(
         ignore: the mask value that no loss and no metric counts.
         bad_images: "refuse" raises on unreadable files, orphans and unfit masks; "skip" leaves them out and records
             them in ``skipped``.
+        missing: "refuse" Zarr pictures without some of their chunks, or "fill" these; of masks they are always filled.
         exclude: files to be treated as unreadable: printable path to reason, such as ``CheckReport.undecodable``, or
             the ``skipped`` of an earlier manifest.
         metadata: columns of a table in the folder that say more of each picture.
@@ -321,6 +324,7 @@ def build_manifest(
         layout=layout,
         options=MaskOptions(classes=classes, kind=mask_kind, colours=colours, ignore=ignore),
         bad_images=bad_images,
+        missing=missing,
         exclude=exclude,
         cache_folder=folder,
         progress=progress,

@@ -21,7 +21,7 @@ from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.volumes.reading import read_label_values, read_volume
 from pixelwise.data.volumes.volume import Volume
 from pixelwise.data.windows import WindowedArray, is_windowed, open_mask_windows, open_windows
-from pixelwise.data.zarr_pictures import is_zarr_name
+from pixelwise.data.zarr_pictures import is_zarr_name, open_zarr, read_zarr
 from pixelwise.errors import DataError
 
 KEPT_BYTES: Final = 2**31  # decoded frames of stacks that one reader keeps
@@ -94,6 +94,9 @@ class SampleReader:
         whole = self.root / path
         if frame < 0:
             self._verify(index, path, "", None)
+            if is_zarr_name(path):
+                with open_zarr(whole, missing="fill") as source:  # it is as it was when it was indexed
+                    return read_zarr(source)
             return read_image(whole)
         self._verify(index, path, "", lambda: read_image(whole, frame=frame))
         return self._frame(path, frame, lambda: read_image(whole, frame=frame))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pixelwise.data.images import probe, refuse_lossy
 from pixelwise.data.mask_values import as_mask
 from pixelwise.data.names import show_path
+from pixelwise.data.object_folders import is_object_folder
 from pixelwise.data.regions import LARGE_PIXELS, open_source
 from pixelwise.data.zarr_pictures import is_zarr_name
 
@@ -72,6 +73,8 @@ def is_windowed(path: Path) -> bool:
         ImageError: its header cannot be read.
 
     """
+    if is_object_folder(path):
+        return False
     info = probe(path, max_pixels=ANY_PIXELS)
     return info.format in ("TIFF", "Zarr") and info.frames == 1 and info.height * info.width > LARGE_PIXELS
 
@@ -79,7 +82,8 @@ def is_windowed(path: Path) -> bool:
 def open_windows(path: Path, finish: Callable[[NDArray[Any]], NDArray[Any]]) -> WindowedArray:
     """Return a TIFF or a Zarr to be read by windows.
 
-    A TIFF is opened for each of them, so that nothing of it stays in memory; a Zarr holds nothing open.
+    A TIFF is opened for each of them, so that nothing of it stays in memory; a Zarr holds nothing open, and whether all
+    of its chunks are there was asked when it was indexed.
 
     Args:
         path: the file.
@@ -107,7 +111,7 @@ def open_mask_windows(path: Path, finish: Callable[[NDArray[Any]], NDArray[Any]]
 
 def _windows(path: Path, finish: Callable[[NDArray[Any]], NDArray[Any]], *, stored: bool) -> WindowedArray:
     is_zarr = is_zarr_name(path)
-    source = open_source(path, 2, stored=stored, missing="fill" if is_zarr and stored else "refuse")
+    source = open_source(path, 2, stored=stored, missing="fill" if is_zarr else "refuse")
     kept = source if is_zarr else None
 
     def read(rows: slice, columns: slice) -> NDArray[Any]:

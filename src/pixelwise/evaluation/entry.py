@@ -13,6 +13,7 @@ from pixelwise.data.layouts.tree import walk
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.names import some
+from pixelwise.data.regions import Missing
 from pixelwise.data.task_names import TARGET_FORMS
 from pixelwise.errors import DataError, RunError, UsageError
 from pixelwise.evaluation.evaluation import evaluate, held_out_split
@@ -133,8 +134,9 @@ def _find_data(
     root = Path(data)
     if own is not None and root.exists() and root.samefile(own):
         return root, run.manifest
-    chosen = bad_images or run.config.data.get("options", {}).get("bad_images", "refuse")
-    manifest = _index(root, model, run.manifest, chosen)
+    options = run.config.data.get("options", {})
+    chosen = bad_images or options.get("bad_images", "refuse")
+    manifest = _index(root, model, run.manifest, chosen, options.get("missing", "refuse"))
     return root, run.manifest if _same_files(manifest, run.manifest) else manifest
 
 
@@ -160,7 +162,9 @@ def _labels(manifest: Manifest) -> NDArray[np.str_]:
     return np.array([*manifest.classes, ""])[manifest.column("label")]
 
 
-def _index(root: Path, model: Model, trained_on: Manifest | None, bad_images: BadImages) -> Manifest:
+def _index(
+    root: Path, model: Model, trained_on: Manifest | None, bad_images: BadImages, missing: Missing = "refuse"
+) -> Manifest:
     """Index another data folder as the model's own data were read.
 
     Class folders and labels are taken into the model's table. Masks are read as in training; where the folder names
@@ -182,6 +186,7 @@ def _index(root: Path, model: Model, trained_on: Manifest | None, bad_images: Ba
             colours=colours,
             ignore=IGNORE if reading is None else reading.ignore,
             bad_images=bad_images,
+            missing=missing,
             metadata=() if model.preprocess.metadata is None else model.preprocess.metadata.names,
         )
     except DataError as error:

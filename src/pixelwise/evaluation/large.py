@@ -68,6 +68,7 @@ def confusion_by_strips(
     confusion, labelled = np.zeros((size, size), np.int64), 0
     with tempfile.TemporaryDirectory(prefix="pixelwise-") as folder:
         path = work.reader.root / work.manifest[index].path
+        # What is missing was asked when the data were indexed.
         predict = functools.partial(
             predict_large,
             member,
@@ -77,7 +78,7 @@ def confusion_by_strips(
             progress=lambda _done, _total: work.should_stop(),
         )
         try:
-            summary = predict(LargeOptions(memory_bytes=_MEMORY_BYTES))
+            summary = predict(LargeOptions(memory_bytes=_MEMORY_BYTES, missing="fill"))
         except UsageError:  # the network's smallest tile takes more
             summary = predict(LargeOptions(missing="fill"))
         predicted = open_mask_windows(summary.places.mask)

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pixelwise.data.check import check_data
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE, MaskKind
+from pixelwise.data.regions import Missing
 from pixelwise.data.split import split_manifest
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError
@@ -31,6 +32,7 @@ class DataOptions:
     colours: tuple[tuple[int, int, int], ...] = ()
     ignore: int | None = IGNORE
     bad_images: BadImages = "refuse"
+    missing: Missing = "refuse"
     group_by: str | None = None
     metadata: tuple[str, ...] = ()
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
@@ -88,7 +90,7 @@ def read_source(root: Path, options: DataOptions, *, seed: int, should_check: bo
     if should_check:
         report = check_data(
             root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
-            colours=options.colours, ignore=options.ignore, bad_images=options.bad_images,
+            colours=options.colours, ignore=options.ignore, bad_images=options.bad_images, missing=options.missing,
         )  # fmt: skip
         errors = [finding for finding in report.findings if finding.severity == "error"]
         if errors:
@@ -109,7 +111,7 @@ def index_source(
     """Index and split a data set; the same files give the same manifest. ``exclude``: see ``build_manifest``."""
     manifest = build_manifest(
         root, task=options.task, layout=options.layout, classes=options.classes, mask_kind=options.mask_kind,
-        colours=options.colours, ignore=options.ignore, bad_images=options.bad_images,
+        colours=options.colours, ignore=options.ignore, bad_images=options.bad_images, missing=options.missing,
         exclude=exclude, metadata=options.metadata,
     )  # fmt: skip
     return split_manifest(manifest, fractions=options.fractions, seed=seed, group_by=options.group_by)

@@ -44,7 +44,7 @@ _KINDS: Final = (
         "missing-chunks",
         r"^lacks \d+ of its",
         "Zarrs without some of their chunks",
-        "Copy them again; where their writer leaves out what is empty, write these chunks too",
+        "Copy them again; where their writer leaves out what is empty, allow it with missing fill (--missing fill)",
     ),
     _Kind("damaged", r"is damaged or truncated", "Damaged or truncated files", _RESTORE),
     _Kind(
@@ -91,7 +91,7 @@ _KINDS: Final = (
         "unfit-mask",
         r"not opaque|not whole numbers|both an image and a mask|^stores |inverted table",
         "Masks of an unfit form",
-        "Save them in whole numbers without transparency: classes as 8-bit grey, palette or RGB PNG, objects with 16 or "
+        "Save them in whole numbers without transparency: classes as 8-bit grey, palette or RGB PNG, objects in 16 or "
         "32 bits as PNG or TIFF",
     ),
     _Kind(

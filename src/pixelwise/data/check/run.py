@@ -33,6 +33,7 @@ from pixelwise.data.layouts.tree import Tree, walk
 from pixelwise.data.manifest import Manifest, build_manifest
 from pixelwise.data.masks import IGNORE, MaskKind
 from pixelwise.data.names import SPLITS, show_path
+from pixelwise.data.regions import Missing
 from pixelwise.data.target_columns import BACKGROUND_ONLY
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import DataError
@@ -55,6 +56,7 @@ def check_data(
     colours: tuple[Colour, ...] = (),
     ignore: int | None = IGNORE,
     bad_images: BadImages = "refuse",
+    missing: Missing = "refuse",
     use_cache: bool = True,
     cache_folder: Path | None = None,
     max_decoded: int | None = DECODED,
@@ -75,6 +77,7 @@ def check_data(
         ignore: the mask value that no loss and no metric counts.
         bad_images: with "skip", bad files are warnings instead of errors, and everything else in the report holds for
             the data without them.
+        missing: "refuse" Zarr pictures without some of their chunks, or "fill" these.
         use_cache: whether to keep and use what the index knows of each file.
         cache_folder: where; by default the user's cache folder.
         max_decoded: the most samples to decode; ``None`` for all.
@@ -97,6 +100,7 @@ def check_data(
         colours=colours,
         ignore=ignore,
         bad_images="skip",
+        missing=missing,
         use_cache=use_cache,
         cache_folder=cache_folder,
     )
