@@ -41,7 +41,17 @@ def test_an_epoch_whose_validation_pictures_have_no_score_is_judged_by_its_loss(
 
 @pytest.mark.parametrize(
     ("rate", "text"),
-    [(0.0, "0"), (0.0432, "0.043"), (0.426, "0.43"), (1.44, "1.4"), (9.4, "9.4"), (9.7, "10"), (1658.3, "1,658")],
+    [
+        (0.0, "0"),
+        (0.0432, "0.043"),
+        (0.426, "0.43"),
+        (1.44, "1.4"),
+        (9.4, "9.4"),
+        (2.97, "3.0"),
+        (9.7, "9.7"),
+        (9.96, "10"),
+        (1658.3, "1,658"),
+    ],
 )
 def test_slow_runs_have_a_speed_too(rate, text):
     assert str(EpochLine(1, 1, 0.5, None, "x", None, rate, 0.0, True, "patches")).split("  ")[2] == f"{text} patches/s"
@@ -90,7 +100,7 @@ def test_the_rate_counts_what_was_done_since_the_clock_started(monkeypatch):
     monkeypatch.undo()
     shown.close()
     assert " 0 images/s" in stream.getvalue()
-    assert " 4 images/s" in stream.getvalue()
+    assert " 4.0 images/s" in stream.getvalue()
 
 
 @pytest.mark.parametrize(

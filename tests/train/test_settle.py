@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from pixelwise import catalogue
+from pixelwise.analysis import training_memory
 from pixelwise.data.colour import are_coloured
 from pixelwise.data.reading import SampleReader
-from pixelwise.errors import DataError, RecipeError, SpecError
+from pixelwise.errors import DataError, RecipeError, SpecError, TrainingError
 from pixelwise.networks.classification.nin import NINSpec
 from pixelwise.training import start
 from pixelwise.training.device import settle_precision
@@ -286,8 +287,20 @@ def test_a_batch_of_one_that_cannot_be_trained_on_is_refused(tmp_path):
 
 
 def test_dividing_a_batch_for_memory_leaves_two_pictures(monkeypatch):
-    monkeypatch.setattr(start, "free_memory_bytes", lambda _: 2**20)  # hardly any
     for name, batch, expected in (("tv_deeplabv3_resnet50", 8, (2, 4)), ("unet16", 8, (1, 8))):
         network = build_on_meta(catalogue.spec(name), 1, 2)
+        one = training_memory(network, (expected[0], 1, 64, 64), optimiser="adamw")
+        monkeypatch.setattr(start, "free_memory_bytes", lambda _, one=one: one)  # hardly enough
         recipe = fit_to_memory(Recipe(batch_size=batch), network, (64, 64), torch.device("cpu"))
         assert (recipe.batch_size, recipe.accumulate) == expected
+
+
+def test_what_cannot_fit_into_memory_is_refused_before_it_is_tried(monkeypatch):
+    monkeypatch.setattr(start, "free_memory_bytes", lambda _: 8 * 2**30)
+    network = build_on_meta(catalogue.spec("unet3d16"), 1, 2)
+    with pytest.raises(TrainingError) as caught:
+        fit_to_memory(Recipe(batch_size=1), network, (512, 512, 512), torch.device("cpu"))
+    assert str(caught.value) == (
+        "Out of memory with a batch of 1 patch of 512x512x512 voxels. Train on smaller crops (--set crop=256,256,256) "
+        "or a narrower network."
+    )

@@ -154,8 +154,10 @@ def make_progress(*, is_quiet: bool, stream: TextIO | None = None) -> Progress:
 
 
 def format_rate(rate: float, noun: str) -> str:
-    """Return a speed as ``1,658 images/s``; with two digits below 10: ``0.43 patches/s``."""
-    return f"{rate:.2g} {noun}/s" if rate < 9.5 else f"{rate:,.0f} {noun}/s"
+    """Return a speed as ``1,658 images/s``; with two digits below 10: ``3.0 images/s``, ``0.43 patches/s``."""
+    if rate >= 9.95:
+        return f"{rate:,.0f} {noun}/s"
+    return f"{rate:.1f} {noun}/s" if rate >= 0.995 else f"{rate:.2g} {noun}/s"
 
 
 def format_seconds(seconds: float) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 
 from pixelwise import catalogue
-from pixelwise.analysis import free_memory_bytes, suggest_batch_size
+from pixelwise.analysis import free_memory_bytes, suggest_batch_size, training_memory
 from pixelwise.data.colour import are_coloured
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.measuring import measure_preprocess
@@ -33,6 +33,7 @@ from pixelwise.tasks import TASKS, Task, make_task
 from pixelwise.tasks.views import hidden_objects
 from pixelwise.training.class_weights import ClassWeights, settle_class_weights
 from pixelwise.training.device import Precision, describe_machine, settle_precision
+from pixelwise.training.failures import out_of_memory_error
 from pixelwise.training.initial import plan_initial_weights
 from pixelwise.training.parts import check_parts
 from pixelwise.training.recipe import Recipe
@@ -61,6 +62,9 @@ OPTIONS = frozenset({
     "bad_images",
 })  # fmt: skip
 """What the command line and :func:`~pixelwise.training.session.train` take under one name; no fields of a recipe."""
+
+MOST_OF_FREE = 2
+"""Times the free memory that a training step is let try: some may come free yet."""
 
 SMALL_PX = 64
 """Largest side of pictures that CIFAR's networks suit."""
@@ -122,12 +126,22 @@ def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights,
 
 
 def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, ...], device: torch.device) -> Recipe:
-    """Split the recipe's batch into parts that fit into the device's memory; the gradient's batch stays as large."""
+    """Split the recipe's batch into parts that fit into the device's memory; the gradient's batch stays as large.
+
+    Raises:
+        TrainingError: the smallest part takes far more than there is, whatever else lets go of its memory.
+
+    """
     free = free_memory_bytes(device)
     fitting = suggest_batch_size(network, (network.in_channels, *found), free, optimiser=recipe.optimiser)
     if fitting >= recipe.batch_size:
         return recipe
-    parts = math.ceil(recipe.batch_size / max(fewest_together(network, found), fitting))
+    least = fewest_together(network, found)
+    if not fitting:
+        smallest = (least, network.in_channels, *found)
+        if training_memory(network, smallest, optimiser=recipe.optimiser) > MOST_OF_FREE * free:
+            raise out_of_memory_error(smallest, recipe.accumulate, network)
+    parts = math.ceil(recipe.batch_size / max(least, fitting))
     size = math.ceil(recipe.batch_size / parts)
     return dataclasses.replace(recipe, batch_size=size, accumulate=recipe.accumulate * parts)
 
