@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.zarr_pictures import is_zarr_name, zarr_sha256, zarr_status
+from pixelwise.data.zarr_pictures import folder_sha256, folder_status
 
 if TYPE_CHECKING:
     from pixelwise.data.manifest import Manifest
@@ -18,24 +19,23 @@ DIGEST_BYTES = 32
 
 
 def file_sha256(path: Path) -> bytes:
-    """Hash a file's bytes, or those of a Zarr's files, without holding them all."""
-    if is_zarr_name(path):
-        return zarr_sha256(path)
+    """Hash a file's bytes, or those of a folder's files, without holding them all."""
+    if path.is_dir():
+        return folder_sha256(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
 def file_status(path: Path) -> tuple[int, int]:
-    """Return a file's size in bytes and its time in nanoseconds; of a Zarr, those of all its files together.
+    """Return a file's size in bytes and its time in nanoseconds; of a folder, those of all its files together.
 
     Raises:
         OSError: it is not there.
 
     """
-    if is_zarr_name(path):
-        os.stat(path)  # noqa: PTH116 - raises where there is no folder
-        return zarr_status(path)
     status = os.stat(path)  # noqa: PTH116 - once for each sample of each epoch
+    if stat.S_ISDIR(status.st_mode):
+        return folder_status(path)
     return status.st_size, status.st_mtime_ns
 
 

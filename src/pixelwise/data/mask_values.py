@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pixelwise.data.images import MAX_PIXELS, read_stored
 from pixelwise.data.names import show_path
+from pixelwise.data.object_folders import is_object_folder, read_object_folder
 from pixelwise.errors import MaskError
 
 _SHOWN_VALUES = 8
@@ -17,7 +18,8 @@ _SHOWN_VALUES = 8
 def read_mask_raw(path: Path, *, frame: int | None = None, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
     """Read a mask's values as stored, upright.
 
-    Palette pictures give their indices, bilevel ones 0 and 1, shallow grey ones their unstretched values.
+    A folder of masks, one for each object, gives numbered objects. Palette pictures give their indices, bilevel ones 0
+    and 1, shallow grey ones their unstretched values.
 
     Returns:
         (H, W) integers, or (H, W, 3) uint8 for colours.
@@ -36,6 +38,8 @@ def read_mask_values(
 ) -> tuple[NDArray[Any], bool]:
     """Read a mask as `read_mask_raw`, and say whether it stores a palette."""
     name = show_path(str(path))
+    if is_object_folder(path):
+        return read_object_folder(path, max_pixels=max_pixels), False
     header, values = read_stored(path, frame=frame, max_pixels=max_pixels)
     if header.mode in ("LA", "RGBA"):
         values = _without_alpha(values, name)

@@ -9,7 +9,7 @@ import numpy as np
 from pixelwise.data.box_lists import box_list_text, parse_box_list
 from pixelwise.data.boxes import box_around, box_text, cut_box, largest_object
 from pixelwise.data.indexing import FileRecord
-from pixelwise.data.layouts.listing import Fault, Listing
+from pixelwise.data.layouts.listing import OBJECT_MASKS, Fault, Listing
 from pixelwise.data.layouts.tree import Tree
 from pixelwise.data.mask_classes import MaskOptions, read_masks
 from pixelwise.data.mask_reading import apply_reading
@@ -179,6 +179,8 @@ def _of_masks(
     tree: Tree, listing: Listing, units: list[Unit], records: dict[str, FileRecord], options: MaskOptions
 ) -> TargetColumns:
     files = [(listing.masks[row], frame) for row, frame in units]
+    if listing.layout == OBJECT_MASKS:
+        options = replace(options, kind="instance")
     read = read_masks(tree, files, records, options, of_objects=listing.task in ("instances", "detection"))
     right = [place for place in range(len(units)) if place not in read.faults]
     return TargetColumns(

@@ -80,14 +80,14 @@ def read_zarr(source: "RegionSource") -> NDArray[Any]:
     return values.view(np.uint8) if values.dtype == np.bool_ else values
 
 
-def zarr_status(path: Path) -> tuple[int, int]:
-    """Return the size of all files of a Zarr together in bytes, and the latest of their times in nanoseconds."""
+def folder_status(path: Path) -> tuple[int, int]:
+    """Return the size of all files of a folder together in bytes, and the latest of their times in nanoseconds."""
     found = [os.stat(file) for file in _files(path)]  # noqa: PTH116 - of every chunk
     return sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0)
 
 
-def zarr_sha256(path: Path) -> bytes:
-    """Hash all files of a Zarr, with their names, in the order of these."""
+def folder_sha256(path: Path) -> bytes:
+    """Hash all files of a folder, with their names, in the order of these."""
     digest = hashlib.sha256()
     for file in _files(path):
         with open(file, "rb") as stream:  # noqa: PTH123 - of every chunk

@@ -69,7 +69,7 @@ _KINDS: Final = (
     _Kind("image-without-mask", r"an image without mask", "Images without mask", "Add the masks, or remove the images"),
     _Kind(
         "mask-without-image",
-        r"a mask without image|a mask with \d+ images|a second mask",
+        r"a mask without image|masks of objects without image|a mask with \d+ images|a second mask",
         "Masks without an image of their own",
         "Add or rename the images, or remove the masks",
     ),
@@ -93,6 +93,12 @@ _KINDS: Final = (
         "Masks of an unfit form",
         "Save them in whole numbers without transparency: classes as 8-bit grey, palette or RGB PNG, objects in 16 or "
         "32 bits as PNG or TIFF",
+    ),
+    _Kind(
+        "unfit-objects",
+        r"overlap in|as .* pixels$|has \d+ x \d+ pixels|holds no mask",
+        "Folders of masks that are not those of one picture's objects",
+        "Correct them: masks of the picture's size that do not overlap, one for each object",
     ),
     _Kind(
         "unfit-box",
@@ -204,7 +210,9 @@ def report_skipped(skipped: Sequence[Fault], findings: Findings) -> None:
 def report_headers(infos: Mapping[str, ImageInfo], mask_infos: Mapping[str, ImageInfo], findings: Findings) -> None:
     """Report what headers tell: misleading names, EXIF orientation, CMYK, transparency, palettes."""
     misnamed = [
-        path for path, info in {**infos, **mask_infos}.items() if suffix(path) not in FORMAT_SUFFIXES[info.format]
+        path
+        for path, info in {**infos, **mask_infos}.items()
+        if suffix(path) not in FORMAT_SUFFIXES.get(info.format, ("",))
     ]
     if misnamed:
         first = misnamed[0]

@@ -14,6 +14,7 @@ from pixelwise.data.images import MAX_PIXELS, ImageInfo, probe
 from pixelwise.data.indexing import Progress
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
+from pixelwise.data.object_folders import is_object_folder, probe_object_folder
 from pixelwise.data.reading import Glimpses, SampleReader
 from pixelwise.data.windows import ANY_PIXELS
 from pixelwise.errors import DataError
@@ -142,7 +143,9 @@ def _read_headers(
 ) -> None:
     for path in paths:
         try:
-            infos[path] = probe(root / path, max_pixels=most_pixels)
+            whole = root / path
+            read = probe_object_folder if is_object_folder(whole) else probe
+            infos[path] = read(whole, max_pixels=most_pixels)
         except DataError as error:
             failures.append((path, reason_of(error, root / path)))
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from pixelwise.data import cifar, idx
-from pixelwise.data.layouts import class_folders, coco, pairs, table_rows
+from pixelwise.data.layouts import class_folders, coco, object_masks, pairs, table_rows
 from pixelwise.data.layouts.listing import LAYOUTS, TARGET_COLUMNS, Listing, count_kinds, is_image, suffix
 from pixelwise.data.layouts.table import Table, read_table, tables
 from pixelwise.data.layouts.tree import Tree
@@ -66,6 +66,8 @@ def _chosen(tree: Tree, layout: str, task: TaskName | None, classes: tuple[str, 
         found = cifar.find_batches(tree)
     elif name == coco.NAME:
         found = coco.find(tree, classes=classes)
+    elif name == object_masks.NAME:
+        found = object_masks.find(tree, task=task)
     else:
         found = pairs.find(tree)
     if found is None:
@@ -98,7 +100,7 @@ def _tables(tree: Tree, choice: str) -> list[Table]:
 
 def _looked_for(tree: Tree, task: TaskName | None, classes: tuple[str, ...] | None) -> Found:
     container = idx.find_files(tree) or cifar.find_batches(tree)
-    paired = pairs.find(tree)
+    paired = object_masks.find(tree, task=task) or pairs.find(tree)
     written = tables(tree)
     targets = {
         TARGET_FORMS[name].columns[0]

@@ -14,6 +14,7 @@ CLASS_FOLDERS: Final = "class-folders"
 TABLE: Final = "table"
 PAIRS: Final = "images-and-masks"
 COCO: Final = "coco"
+OBJECT_MASKS: Final = "object-masks"
 IMAGE_FOLDERS: Final = frozenset(["images", "image", "imgs", "img"])
 MASK_FOLDERS: Final = frozenset(
     ["masks", "mask", "labels", "label", "annotations", "annotation", "gt", "groundtruth", "ground_truth"]
@@ -28,6 +29,8 @@ LAYOUTS: Final = {
     CLASS_FOLDERS: "DATA/CLASS/*.jpg, or DATA/train|val|test/CLASS/*.jpg",
     TABLE: f"DATA/*.csv or *.tsv with the columns path and {TARGET_COLUMNS}, and if wanted split and group",
     PAIRS: "DATA/images/* and DATA/masks/* of the same names, or x.png beside x_mask.png; volumes likewise",
+    OBJECT_MASKS: "DATA/NAME/images/* with DATA/NAME/masks/*, or DATA/images/NAME.* with DATA/masks/NAME/*: a mask for "
+    "each object",
     COCO: "DATA/*.json or DATA/annotations/*.json in COCO's form: images, annotations with bbox, categories",
     "stack": "multi-page TIFF files: DATA/train-volume.tif and train-labels.tif, or image.tif and labels.tif",
     "idx": "MNIST's files: DATA/train-images-idx3-ubyte(.gz) and train-labels-idx1-ubyte(.gz)",

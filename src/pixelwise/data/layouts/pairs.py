@@ -66,7 +66,7 @@ def find(tree: Tree) -> Listing | None:
         listing.paths.append(path)
         listing.masks.append(mask)
         listing.splits.append(code)
-    _place_orphans(listing, orphans)
+    place_orphans(listing, orphans)
     listing.skipped.extend(
         (show_path(path), "it lies outside the folders of images and masks") for path in roles.outside
     )
@@ -82,7 +82,7 @@ def find(tree: Tree) -> Listing | None:
 def _sort(pictures: list[str]) -> _Roles:
     roles = _Roles()
     names = {(path.rpartition("/")[0], name) for path in pictures for name in _image_names(stem(path))}
-    found = [(path, *_folder_role(path)) for path in pictures]
+    found = [(path, *folder_role(path)) for path in pictures]
     image_folders = any(role == "image" for _, role, _ in found)
     roles.has_folders = image_folders and any(role == "mask" for _, role, _ in found)
     for path, role, folders in found:
@@ -107,7 +107,7 @@ def _image_names(name: str) -> tuple[str, ...]:
     return (name,) if (word := _IMAGE_WORD.sub("", name)) == name else (name, word)
 
 
-def _folder_role(path: str) -> tuple[str, tuple[str, ...]]:
+def folder_role(path: str) -> tuple[str, tuple[str, ...]]:
     """The role that the innermost telling folder gives, and the folders without its word (train_masks: train)."""
     folders = path.split("/")[:-1]
     for place in range(len(folders) - 1, -1, -1):
@@ -149,7 +149,8 @@ def _images(roles: _Roles) -> Iterator[_Coded]:
             yield path, split_code(split)
 
 
-def _place_orphans(listing: Listing, orphans: list[_Coded]) -> None:
+def place_orphans(listing: Listing, orphans: list[_Coded]) -> None:
+    """Enter images without mask: as faults, or as left aside where a whole split has no masks."""
     has_masks = frozenset(listing.splits)
     hidden: dict[int, int] = {}
     for path, code in orphans:
