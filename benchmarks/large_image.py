@@ -24,7 +24,7 @@ import numpy as np
 import tifffile
 import torch
 
-from pixelwise.data.regions import open_source
+from pixelwise.data.regions import LARGE_PIXELS, open_source
 from pixelwise.data.regions.creating import open_sink
 from pixelwise.data.regions.sink import Form
 from pixelwise.data.samples import nuclei, write_nuclei
@@ -78,6 +78,15 @@ def measured(command: list[str]) -> tuple[float, int, str]:
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed with exit code {process.returncode}")
     return time.perf_counter() - started, usage.ru_maxrss * 1024, said
+
+
+def refuse_small(side: int) -> None:
+    """Refuse a picture that the command line predicts whole."""
+    if side * side < LARGE_PIXELS:
+        sys.exit(
+            f"--side {side}: pictures of fewer than {LARGE_PIXELS:,} pixels are predicted whole, and there is nothing to "
+            f"measure. Choose --side 4096 or more, or --compare {side}."
+        )
 
 
 def run_large(work: Path, model: Path, side: int, memory: str) -> int:
@@ -177,6 +186,8 @@ def main() -> int:
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
+    if not options.compare:
+        refuse_small(options.side)
     model = options.model or trained_model(options.work, options.network, options.epochs)
     if options.way:
         target = options.work / f"labels-{options.way}.npy"

@@ -10,9 +10,10 @@ import torch
 from large_pictures import PICTURE, SIZE, predict, stop_after
 from pixelwise import catalogue
 from pixelwise.data.images import read_image, read_stored
+from pixelwise.data.metadata import Metadata, MetadataColumn
 from pixelwise.data.regions import open_source
 from pixelwise.errors import ImageError, UsageError
-from pixelwise.predict.large import LargeOptions
+from pixelwise.predict.large import LargeOptions, run
 from pixelwise.predict.large.blend import Blend
 from pixelwise.predict.member import Member
 from pixelwise.predict.postprocess import Pipeline
@@ -140,6 +141,41 @@ def test_models_without_an_answer_for_each_pixel_of_each_tile_are_refused(pictur
     levelling.preprocess = preprocess(statistics="picture")
     with pytest.raises(UsageError, match="A large picture with a model that levels each picture by its own mean and "):
         predict(Member(levelling, "cpu", 1, CENTRE), picture, tmp_path / "out")
+
+
+def test_what_a_table_says_of_the_picture_reaches_every_tile(picture, tmp_path):
+    columns = (MetadataColumn(name="age", mean=40.0, std=9.0), MetadataColumn(name="stain", values=("h", "p")))
+    torch.manual_seed(5)
+    spec = catalogue.spec("unet16").replace(widths=(4, 8), metadata=3)
+    task = make_task("segmentation", ("background", "cell"))
+    network = spec.build(1 + 3, task.num_outputs).eval()
+    for parameter in network.film.parameters():
+        torch.nn.init.normal_(parameter, std=2.0)
+    model = Model(network, spec, task, preprocess(metadata=Metadata(columns=columns)))
+    told, member = {"age": "61", "stain": "p"}, Member(model, "cpu", 1, CENTRE)
+    wholes = [Predictor(model).predict(PICTURE, metadata=cells).label_map for cells in (told, told | {"age": "30"})]
+    assert (wholes[0] != wholes[1]).any()
+    summary = predict(member, picture, tmp_path / "out", cells=told)
+    assert len(summary.plan) > 9
+    np.testing.assert_array_equal(read_stored(summary.places.mask)[1][..., 0], wholes[0])
+    with pytest.raises(UsageError, match=r"Nothing is said of age, stain for .*big\.tif\. Expected"):
+        predict(member, picture, tmp_path / "untold")
+    predict(member, picture, tmp_path / "stopped", cells=told, should_stop=stop_after(3))
+    with pytest.raises(UsageError, match=r"which differs in what is said of the picture \(--metadata\)\. Expected"):
+        predict(member, picture, tmp_path / "stopped", cells=told | {"age": "30"})
+
+
+def test_the_budget_is_remembered_where_none_is_given(member, picture, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "free_memory_bytes", lambda _: 3 * 10**9)
+    options = LargeOptions(tile=64)
+    first = predict(member, picture, tmp_path / "out", options, should_stop=stop_after(3))
+    assert json.loads(first.places.journal.read_bytes().split(b"\n")[0])["memory_bytes"] == 1_500_000_000
+    monkeypatch.setattr(run, "free_memory_bytes", lambda _: 10**6)  # others take more than before
+    second = predict(member, picture, tmp_path / "out", options)
+    assert second.is_resumed
+    assert json.loads(second.places.summary.read_text())["begun"]["memory_bytes"] == 1_500_000_000
+    monkeypatch.setattr(run, "free_memory_bytes", lambda _: 10**12)
+    assert run.default_memory(member) == 4 * 10**9
 
 
 def test_too_little_memory_and_too_small_tiles_say_what_works(member, picture, tmp_path):
