@@ -80,15 +80,6 @@ def measured(command: list[str]) -> tuple[float, int, str]:
     return time.perf_counter() - started, usage.ru_maxrss * 1024, said
 
 
-def refuse_small(side: int) -> None:
-    """Refuse a picture that the command line predicts whole."""
-    if side * side < LARGE_PIXELS:
-        sys.exit(
-            f"--side {side}: pictures of fewer than {LARGE_PIXELS:,} pixels are predicted whole, and there is nothing to "
-            f"measure. Choose --side 4096 or more, or --compare {side}."
-        )
-
-
 def run_large(work: Path, model: Path, side: int, memory: str) -> int:
     """Predict one large picture by the command line; return the exit code."""
     path, out = work / f"nuclei-{side}.tif", work / f"large-{side}"
@@ -186,8 +177,10 @@ def main() -> int:
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    if not options.compare:
-        refuse_small(options.side)
+    if not options.compare and options.side**2 < LARGE_PIXELS:
+        parser.error(
+            f"--side {options.side}: smaller than what is predicted tile by tile; say 4096 or more, or --compare"
+        )
     model = options.model or trained_model(options.work, options.network, options.epochs)
     if options.way:
         target = options.work / f"labels-{options.way}.npy"
