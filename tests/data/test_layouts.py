@@ -395,8 +395,8 @@ def test_a_layout_that_cannot_serve_the_task(tmp_path: Path) -> None:
     [
         (
             {"layout": "class-folder"},
-            "'class-folder' is not a layout. Expected class-folders, table, images-and-masks, coco, stack, idx, cifar. "
-            "Did you mean class-folders?",
+            "'class-folder' is not a layout. Expected class-folders, table, images-and-masks, object-masks, coco, "
+            "stack, idx, cifar. Did you mean class-folders?",
         ),
         ({"layout": "stack:x"}, "'stack:x': the layout stack takes no choice. Expected stack."),
         (
