@@ -182,7 +182,7 @@ REFUSALS = [
     (
         ("--set", "augment=cats"),
         "Unknown augmentation 'cats'. Expected the name of an augmentation. Known are: cells, cifar, cifar_mirrored,"
-        " digits, em, imagenet, none, objects, photographs, scenes, strings, unet.",
+        " digits, em, imagenet, none, objects, photographs, scenes, scenes_turned, strings, unet.",
     ),
     (
         ("--adapt", "head,input"),
