@@ -8,8 +8,8 @@ import pytest
 import scipy.ndimage
 import tifffile
 
-from pixelwise.errors import UsageError
-from pixelwise.predict.large import LargeOptions, objects, predict_large, work
+from pixelwise.errors import ImageError, UsageError
+from pixelwise.predict.large import LargeOptions, objects, predict_large, run, work
 from pixelwise.predict.member import Member
 from pixelwise.predict.postprocess import Pipeline, default_pipeline
 from pixelwise.predict.predictor import Predictor
@@ -82,6 +82,34 @@ def test_a_stop_between_the_passes_is_made_good(counter, picture, tmp_path, monk
     assert again.counts == straight.counts
     for name in ("labels/slide.tif", "objects/slide.csv"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize("remedy", ["more memory", "other steps"])
+def test_pieces_that_do_not_fit_are_refused_and_the_tiles_serve_the_remedy(
+    counter, picture, tmp_path, monkeypatch, remedy
+):
+    member, options = Member(counter, "cpu", 1, CENTRE), LargeOptions(tile=48, memory_bytes=2 * 10**9)
+    pipeline = default_pipeline(counter.task)
+    with monkeypatch.context() as tight:
+        tight.setattr(run, "_room_bytes", lambda _: 300_000)
+        with pytest.raises(
+            ImageError, match=r"a piece of touching objects goes on from row \d+ beyond .*watershed must"
+        ):
+            predict_large(member, picture, tmp_path / "out", options, pipeline=pipeline)
+    assert all(
+        path.name.endswith((".unfinished", ".journal")) for path in (tmp_path / "out").rglob("*") if path.is_file()
+    )
+    tiles = []
+    if remedy == "more memory":
+        options = LargeOptions(tile=48, memory_bytes=3 * 10**9)
+    else:
+        pipeline = Pipeline.parse("threshold,fill_holes,remove_small(area=10)")
+    summary = predict_large(
+        member, picture, tmp_path / "out", options, pipeline=pipeline, progress=lambda done, _: tiles.append(done)
+    )
+    assert (summary.is_complete, summary.is_resumed, tiles) == (True, True, [])
+    whole = Predictor(counter, post=pipeline).predict(picture)
+    np.testing.assert_array_equal(tifffile.imread(summary.places.labels), whole.labels)
 
 
 def test_steps_for_the_whole_picture_are_refused_before_any_work(counter, picture, tmp_path):
