@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tifffile
 
-from pixelwise.data import dataset as dataset_module
 from pixelwise.data import mask_classes, reading, windows
 from pixelwise.data.augment import AUGMENTATIONS, Augment
 from pixelwise.data.dataset import Dataset
@@ -69,7 +68,7 @@ def make(data, *, augment="none", crop=(21, 25), seed=3, cache="none", preproces
 @pytest.fixture
 def small_windows(monkeypatch):
     """Read every picture by window."""
-    for module in (windows, reading, dataset_module, mask_classes):
+    for module in (windows, reading, mask_classes):
         monkeypatch.setattr(module, "LARGE_PIXELS", 1000)
     monkeypatch.setattr(windows, "STRIP_PIXELS", 2000)
 

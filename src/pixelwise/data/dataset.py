@@ -17,7 +17,6 @@ from pixelwise.data.manifest import Manifest
 from pixelwise.data.names import show_path
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
-from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.sample_cache import CACHE_SHARE, CachePolicy, SampleCache, free_memory_bytes
 from pixelwise.data.targets import TARGETS
 from pixelwise.data.warp import Warp
@@ -143,8 +142,7 @@ class Dataset:
         if self.augment is None and self.crop is None:
             return self._whole(*self.stored(position))
         index = int(self.indices[position])
-        windowed = self._reader.windowed(index, self.preprocess.channels) if self._may_be_windowed else None
-        image, label_map = windowed or self.stored(position)
+        image, label_map = self._windowed(index) or self.stored(position)
         if self.augment is None and self._patches == 1:
             assert self.crop is not None  # or nothing would be left to do
             warp = _central(image.shape[:2], self.crop)
@@ -166,7 +164,7 @@ class Dataset:
         size = self._filled_up(height), self._filled_up(width)
         if size == (height, width):
             return (image, label_map), None
-        warp = _upright((0, 0), size)
+        warp = Warp.window((0, 0), size)
         image, label_map = warp.apply(image, label_map)
         if label_map is not None:
             ignore_beyond(label_map, height, width)
@@ -180,8 +178,10 @@ class Dataset:
         """Return the pixel that a crop is aimed at, if it is."""
         if label_map is None:
             return None
-        classes = label_map[..., CLASS] if isinstance(label_map, np.ndarray) and label_map.ndim == 3 else label_map
-        return self._aims.draw(classes, epoch, index, patch)
+        if label_map.ndim == 3:
+            whole = label_map[..., CLASS] if isinstance(label_map, np.ndarray) else None
+            label_map = self._reader.windowed_classes(index) if whole is None else whole
+        return self._aims.draw(label_map, epoch, index, patch)
 
     def arrays(self, positions: NDArray[np.int64], epoch: int) -> Arrays:
         """Collate one batch.
@@ -282,11 +282,14 @@ class Dataset:
         heights, widths = (self.manifest.column(name)[self._pictures].astype(np.int64) for name in ("height", "width"))
         return heights, widths
 
-    @property
-    def _may_be_windowed(self) -> bool:
-        """Whether windows of a picture as it is stored are all that is needed of it."""
+    def _windowed(self, index: int) -> tuple[Pixels, Pixels] | None:
+        """A large picture and its labels to be cut, where windows of it as it is stored are all that is needed."""
         is_resized = self.preprocess.size is not None and not self._full_resolution
-        return self.crop is not None and self._labels == CLASSES and not is_resized
+        if self.crop is None or not self._segments or is_resized:
+            return None
+        if self._labels == OBJECTS:
+            return self._reader.windowed_objects(index, self.preprocess.channels, is_weighed=self._is_weighed)
+        return self._reader.windowed(index, self.preprocess.channels)
 
     def _make_cache(self, policy: CachePolicy) -> SampleCache | None:
         if policy not in ("auto", "memory", "none"):
@@ -294,7 +297,7 @@ class Dataset:
         if policy == "none" or len(self) == 0:
             return None
         heights, widths = self._stored_sizes()
-        if self._may_be_windowed and int((heights * widths).max()) > LARGE_PIXELS:
+        if self._windowed(int(self._pictures[(heights * widths).argmax()])) is not None:
             return None
         needed_bytes = int((heights * widths).sum()) * self._pixel_bytes
         if policy == "auto" and needed_bytes > CACHE_SHARE * free_memory_bytes():
@@ -335,14 +338,7 @@ def _check_places(
 
 def _central(size: tuple[int, ...], crop: tuple[int, int]) -> Warp:
     """Cut out the centre; where the crop is larger than the picture, show its mirror image around it."""
-    return _upright(((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2), crop)
-
-
-def _upright(start: tuple[int, int], size: tuple[int, int]) -> Warp:
-    """Cut out what begins at ``start``; beyond the picture there is its mirror image."""
-    return Warp(
-        height=size[0], width=size[1], matrix=((1.0, 0.0), (0.0, 1.0)), origin=(float(start[0]), float(start[1]))
-    )
+    return Warp.window(((size[0] - crop[0]) // 2, (size[1] - crop[1]) // 2), crop)
 
 
 def _size(shape: tuple[int, ...]) -> str:

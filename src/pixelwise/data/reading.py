@@ -16,6 +16,7 @@ from pixelwise.data.images import read_image, to_channels
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.masks import MaskReading, apply_reading, read_label_map, read_mask_raw
 from pixelwise.data.names import show_path
+from pixelwise.data.object_windows import ObjectPlanes
 from pixelwise.data.objects import read_objects
 from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.volumes.reading import read_label_values, read_volume
@@ -65,6 +66,7 @@ class SampleReader:
         self._frames: dict[tuple[str, int], NDArray[Any]] = {}
         self._kept_bytes = 0
         self._windows: dict[tuple[int, int], tuple[WindowedArray, WindowedArray]] = {}
+        self._planes: dict[tuple[int, bool], WindowedArray] = {}
         self._accepted: dict[str, int] = {}  # path to the changed time under which its content was found unchanged
         self._lock = threading.Lock()
 
@@ -117,13 +119,9 @@ class SampleReader:
             DataError: as for :meth:`image`.
 
         """
-        if self.manifest.task != "segmentation" or math.prod(self.manifest.size(index)) <= LARGE_PIXELS:
+        if self.manifest.task != "segmentation" or not self._is_windowed(index):
             return None
         path, (mask, _, reading) = self.manifest.paths[index], self._mask(index)
-        if not (is_windowed(self.root / path) and is_windowed(self.root / mask)):
-            return None
-        self._verify(index, path, "", None)
-        self._verify(index, mask, "mask_", None)
         name, mask_name = show_path(path), show_path(mask)
         if (known := self._windows.get((index, channels))) is not None:
             return known
@@ -132,6 +130,45 @@ class SampleReader:
         if is_zarr_name(path) or is_zarr_name(mask):  # opening one means looking for each of its chunks
             self._windows[index, channels] = picture, labels
         return picture, labels
+
+    def windowed_objects(
+        self, index: int, channels: int, *, is_weighed: bool
+    ) -> tuple[WindowedArray, WindowedArray] | None:
+        """Return a large picture and the planes of its objects, to be read where they are cut.
+
+        None as for :meth:`windowed`, and where the mask does not number its objects: connected pieces are known from
+        the whole mask only. See :class:`~pixelwise.data.object_windows.ObjectPlanes` for ``is_weighed``.
+
+        Raises:
+            DataError: as for :meth:`image`.
+
+        """
+        path, (mask, _, reading) = self.manifest.paths[index], self._mask(index)
+        if reading.kind != "instance" or not self._is_windowed(index):
+            return None
+        name = show_path(path)
+        planes = self._planes.get((index, is_weighed))
+        if planes is None:  # kept, because weights of classes are counted over all of it
+            planes = ObjectPlanes(open_mask_windows(self.root / mask), reading, show_path(mask), is_weighed).windows()
+            self._planes[index, is_weighed] = planes
+        return open_windows(self.root / path, lambda values: to_channels(values, channels, name)), planes
+
+    def windowed_classes(self, index: int) -> WindowedArray:
+        """Return the label map of a picture of which :meth:`windowed_objects` gives windows, likewise."""
+        mask, _, reading = self._mask(index)
+        name = show_path(mask)
+        return open_mask_windows(self.root / mask, lambda values: apply_reading(values, reading, name))
+
+    def _is_windowed(self, index: int) -> bool:
+        """Whether picture and mask are large and stored in parts; they are then compared with their entries."""
+        path, mask = self.manifest.paths[index], self._mask(index)[0]
+        if math.prod(self.manifest.size(index)) <= LARGE_PIXELS:
+            return False
+        if not (is_windowed(self.root / path) and is_windowed(self.root / mask)):
+            return False
+        self._verify(index, path, "", None)
+        self._verify(index, mask, "mask_", None)
+        return True
 
     def images(self, indices: NDArray[np.int64]) -> NDArray[np.uint8] | None:
         """Read many pictures of unchanged IDX files or CIFAR batches at once: (N, H, W, C).

@@ -63,6 +63,12 @@ class Warp:
     there is a lattice, the frame covers the output."""
     border: Border = "mirror"
 
+    @classmethod
+    def window(cls, start: tuple[int, int], size: tuple[int, int]) -> "Warp":
+        """Cut out what begins at ``start``; beyond the picture there is its mirror image."""
+        top, left = map(float, start)
+        return cls(height=size[0], width=size[1], matrix=((1.0, 0.0), (0.0, 1.0)), origin=(top, left))
+
     def positions(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Source rows and source columns, each (height, width): S of the module's formula."""
         nodes = 0 if self.lattice is None else len(self.lattice)

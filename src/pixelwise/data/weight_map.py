@@ -36,6 +36,10 @@ from pixelwise.errors import DataError, UsageError
 
 NEGLIGIBLE = 1e-6
 """Share of w_0 below which the second term is left out."""
+SIGMA_PX = 5.0
+"""The paper's sigma."""
+RADIUS_PX = SIGMA_PX * math.sqrt(-2 * math.log(NEGLIGIBLE))
+"""Where both distances together are larger than that, the second term is left out; for the paper's sigma."""
 
 
 def weight_map(
@@ -44,7 +48,7 @@ def weight_map(
     label_map: NDArray[Any] | None = None,
     class_weights: Sequence[float] | None = None,
     w0: float = 10.0,
-    sigma: float = 5.0,
+    sigma: float = SIGMA_PX,
     spacing: Sequence[float] | None = None,
 ) -> NDArray[np.float32]:
     """Return the weight of each pixel or voxel.
@@ -75,17 +79,24 @@ def weight_map(
     return weights
 
 
-def separating_weights(instances: NDArray[Any], label_map: NDArray[np.uint8]) -> NDArray[np.float32]:
+def separating_weights(
+    instances: NDArray[Any], label_map: NDArray[np.uint8], class_weights: Sequence[float] | None = None
+) -> NDArray[np.float32]:
     """Return the weights of a picture in which objects that touch are drawn apart; see :func:`separate_touching`.
 
     Args:
         instances: as for :func:`weight_map`.
         label_map: the same shape, class indices, 255 where ignored, with touching objects as they are.
+        class_weights: as for :func:`weight_map`.
 
     """
     apart = separate_touching(instances)
-    drawn_apart = np.where((label_map != IGNORE) & (apart == 0), np.uint8(0), label_map)
-    return weight_map(apart, label_map=drawn_apart)
+    return weight_map(apart, label_map=drawn_apart(label_map, apart), class_weights=class_weights)
+
+
+def drawn_apart(label_map: NDArray[np.uint8], apart: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a label map whose objects are those that :func:`separate_touching` left."""
+    return np.where((label_map != IGNORE) & (apart == 0), np.uint8(0), label_map)
 
 
 def connected_objects(label_map: NDArray[Any]) -> NDArray[np.int32]:
@@ -171,15 +182,29 @@ def close_contacts(
     return closed
 
 
+def balanced_class_weights(counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return w_c that balance the classes of an image: n / (K n_c), 0 for those that do not occur.
+
+    Args:
+        counts: pixels of every value of a label map, ``IGNORE`` among them.
+
+    """
+    counted = counts.astype(np.float64)
+    counted[IGNORE] = 0
+    table = np.zeros(len(counted), np.float32)
+    occurring = np.flatnonzero(counted)
+    table[occurring] = counted.sum() / (len(occurring) * counted[occurring])
+    return table
+
+
 def _class_table(labels: NDArray[Any], given: Sequence[float] | None) -> NDArray[np.float32]:
     """Return w_c for every value of ``labels``, IGNORE among them."""
-    counts = np.bincount(labels.ravel(), minlength=IGNORE + 1).astype(np.float64)
+    counts = np.bincount(labels.ravel(), minlength=IGNORE + 1)
+    if given is None:
+        return balanced_class_weights(counts)
     counts[IGNORE] = 0
     table = np.zeros(len(counts), np.float32)
     occurring = np.flatnonzero(counts)
-    if given is None:
-        table[occurring] = counts.sum() / (len(occurring) * counts[occurring])
-        return table
     if any(not (math.isfinite(weight) and weight >= 0) for weight in given):
         raise UsageError(f"class_weights={tuple(given)}", expected="numbers of at least 0", do="Correct them")
     if len(occurring) and occurring[-1] >= len(given):
