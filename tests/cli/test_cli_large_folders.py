@@ -38,27 +38,34 @@ def rows(table):
         return {row["path"] + row["frame"]: row for row in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize("given", ["folder", "patterns"])
+@pytest.mark.parametrize("given", ["folder", "patterns", "names"])
 def test_large_pictures_go_their_way_among_small_ones(pixelwise, trained, folder, tmp_path, given):
-    inputs = [folder] if given == "folder" else [folder / "**" / "*.tif", folder / "*.zarr"]
+    if given == "names":  # a Zarr may be called anything where it is named
+        array = (folder / "array.zarr").rename(folder / "array")
+        inputs = [*sorted(folder.rglob("*.tif")), array]
+    else:
+        inputs = [folder] if given == "folder" else [folder / "**" / "*.tif", folder / "*.zarr"]
     out = tmp_path / "out"
+    slide = "slide" if given == "names" else "b/slide"
     done = pixelwise("predict", trained / "masks", *inputs, "--out", out, "--tile", 48, "--write", "geojson")
     assert done.code == 0, done.err
     assert done.out.count(" tiles of ") == 3 + done.out.splitlines()[-1].count(" tiles of ")
     assert done.out.splitlines()[-1].startswith("7 predicted, 0 failed")
     found = {path: row["mask"] for path, row in rows(out / "areas.csv").items()}
+    if given == "names":
+        found = {f"{path}.zarr" if path.endswith("array") else path: mask for path, mask in found.items()}
     assert found == {
         f"{folder}/large.tif": "masks/large.tif",
-        f"{folder}/b/slide.ome.tif": "masks/b/slide.tif",
+        f"{folder}/b/slide.ome.tif": f"masks/{slide}.tif",
         f"{folder}/array.zarr": "masks/array.tif",
         f"{folder}/small.tif": "masks/small.png",
         **{f"{folder}/stack.tif{page}": f"masks/stack_{page}.png" for page in range(3)},
     }
-    assert (out / "summaries" / "b" / "slide.json").exists()
+    assert (out / "summaries" / f"{slide}.json").exists()
     assert sorted(entry.name for entry in (out / "geojson").rglob("*.geojson")) == [
         "array.geojson", "large.geojson", "slide.geojson", "small.geojson", *(f"stack_{k}.geojson" for k in range(3)),
     ]  # fmt: skip
-    flipped, upright = (read_stored(out / "masks" / name)[1] for name in ("b/slide.tif", "large.tif"))
+    flipped, upright = (read_stored(out / "masks" / name)[1] for name in (f"{slide}.tif", "large.tif"))
     assert flipped.shape == upright.shape == (90, 110, 1)
     assert (upright == read_stored(out / "masks" / "array.tif")[1]).all()
 
@@ -105,7 +112,7 @@ def test_nothing_but_damage_is_a_fault_of_the_input_and_leaves_nothing(pixelwise
     bad = break_it(folder / ("array.zarr" if break_it is without_a_chunk else "large.tif"))
     done = pixelwise("predict", trained / "masks", bad, "--out", tmp_path / "out", "--tile", 48)
     assert done.code == 2
-    assert done.out == "0 predicted, 1 failed. Nothing was written\n"
+    assert done.out == "0 predicted, 1 failed. No results\n"
     assert done.err.startswith(f"pixelwise: {bad} {'lacks 1 of' if bad.is_dir() else 'is damaged or truncated'}")
     assert not (tmp_path / "out").exists()
     good = folder / "small.tif"

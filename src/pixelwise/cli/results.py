@@ -184,7 +184,7 @@ def predict(
         notes = "".join(f"; {note}: {count}" for note, count in summary.notes.items())
         notes += "" if protocol == "centre" else f"; protocol {predictor.protocol}"
         notes += f"; {len(predictor.models)} runs averaged" if others else ""
-        results = f"Results: {summary.table}" if summary.predicted else "Nothing was written"
+        results = f"Results: {summary.table}" if summary.predicted else "No results"
         typer.echo(f"{summary.predicted} predicted, {len(summary.failures)} failed{notes}. {results}")
     if stop.signal_number is not None:
         raise Interrupted(stop.signal_number)

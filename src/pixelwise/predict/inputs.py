@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,11 @@ from pixelwise.data.idx import read_images
 from pixelwise.data.images import IMAGE_SUFFIXES, probe, read_image
 from pixelwise.data.layouts.tree import walk
 from pixelwise.data.names import natural_key, show_path
-from pixelwise.data.regions import ARRAY_SUFFIXES, ZARR_SUFFIX, is_array
+from pixelwise.data.regions import ARRAY_SUFFIXES, is_array
 from pixelwise.data.volumes.nifti import SUFFIXES as NIFTI_SUFFIXES
 from pixelwise.data.volumes.reading import STACK_SUFFIXES, read_volume
 from pixelwise.data.volumes.volume import Volume
+from pixelwise.data.zarr_pictures import is_zarr_name
 from pixelwise.errors import DataError, UsageError
 
 WHOLE = -1
@@ -114,8 +115,12 @@ def find_inputs(
     several = len(inputs) > 1
     suffixes = VOLUME_SUFFIXES if in_space else IMAGE_SUFFIXES
     ordinary = _is_volume if in_space else _is_picture
-    wanted = ordinary if is_large is None else lambda path: ordinary(path) or _is_zarr_name(path)
-    found = [file for given in inputs for file in _expand(str(given), faults, wanted, name_root=several)]
+    wanted = ordinary if is_large is None else lambda path: ordinary(path) or is_zarr_name(path)
+    found = [
+        file
+        for given in inputs
+        for file in _expand(str(given), faults, wanted, name_root=several, takes_arrays=is_large is not None)
+    ]
     barred = [folder.resolve() for folder in exclude]
     kept: dict[Path, _Found] = {}
     for file in found:
@@ -154,14 +159,19 @@ def large_target(path: PurePosixPath) -> PurePosixPath:
 
 
 def _expand(
-    given: str, faults: list[tuple[str, str]], is_wanted: Callable[[Path], bool], *, name_root: bool
+    given: str,
+    faults: list[tuple[str, str]],
+    is_wanted: Callable[[Path], bool],
+    *,
+    name_root: bool,
+    takes_arrays: bool,
 ) -> Iterator[_Found]:
     path = Path(given)
-    if path.is_dir() and not (is_wanted(path) and is_array(path)):
+    if path.is_dir() and not (takes_arrays and is_array(path)):
         prefix = PurePosixPath(path.resolve().name if name_root else "")
         tree = walk(path)
         faults.extend((f"{show_path(given)}/{name}", reason) for name, reason in tree.faults)
-        for name in (*tree.files, *_zarrs_in(path, tree.folders)):
+        for name in tree.files:
             if is_wanted(Path(name)):
                 yield _Found(path / name, prefix / name)
     elif path.exists():
@@ -170,26 +180,14 @@ def _expand(
         root = _fixed_part(path)
         matches = [Path(match) for match in glob.glob(given, recursive=True)]  # noqa: PTH207 - leaves out hidden files
         for match in sorted(matches, key=lambda match: natural_key(match.as_posix())):
-            is_asked = path.suffix in ARRAY_SUFFIXES and is_array(match)
-            if is_asked or (is_wanted(match) and (match.is_file() or is_array(match))):
+            is_asked = takes_arrays and (path.suffix in ARRAY_SUFFIXES or match.is_dir()) and is_array(match)
+            if is_asked or (match.is_file() and is_wanted(match)):
                 inside = (part for part in match.relative_to(root).parts if part != "..")
                 yield _Found(match, PurePosixPath(*inside))
     else:
         raise UsageError(
             f"{show_path(given)} does not exist", expected="a file, folder or pattern", do="Check the path"
         )
-
-
-def _zarrs_in(root: Path, folders: Iterable[str]) -> Iterator[str]:
-    """Yield the Zarrs among folders, those within others left out."""
-    for name in folders:
-        inner = PurePosixPath(name)
-        if _is_zarr_name(inner) and not any(map(_is_zarr_name, inner.parents)) and is_array(root / name):
-            yield name
-
-
-def _is_zarr_name(path: PurePath) -> bool:
-    return path.suffix.lower() == ZARR_SUFFIX
 
 
 def _fixed_part(pattern: Path) -> Path:

@@ -5,7 +5,6 @@ from pixelwise.data.regions.missing import Missing
 from pixelwise.data.regions.opening import (
     ARRAY_SUFFIXES,
     LARGE_PIXELS,
-    ZARR_SUFFIX,
     is_array,
     is_large,
     open_source,
@@ -14,7 +13,6 @@ from pixelwise.data.regions.opening import (
 __all__ = [
     "ARRAY_SUFFIXES",
     "LARGE_PIXELS",
-    "ZARR_SUFFIX",
     "Missing",
     "Region",
     "RegionSink",

@@ -20,8 +20,7 @@ from pixelwise.errors import ImageError, UsageError
 LARGE_PIXELS = 2**24
 """Pictures of so many pixels (4,096 x 4,096) or more are predicted tile by tile."""
 
-ZARR_SUFFIX = ".zarr"
-ARRAY_SUFFIXES = RAW_SUFFIXES | {".npy", ZARR_SUFFIX}
+ARRAY_SUFFIXES = RAW_SUFFIXES | {".npy", ".zarr"}
 """Names of files that are read by region only."""
 
 _TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
