@@ -112,6 +112,14 @@ def test_pieces_that_do_not_fit_are_refused_and_the_tiles_serve_the_remedy(
     np.testing.assert_array_equal(tifffile.imread(summary.places.labels), whole.labels)
 
 
+def test_the_size_of_a_pixel_may_be_given(counter, picture, tmp_path):
+    options = LargeOptions(tile=64, pixel_size_um=2.0)
+    summary = predict_large(Member(counter, "cpu", 1, CENTRE), picture, tmp_path, options)
+    with summary.places.objects.open() as file:
+        assert all(float(row["area_um2"]) == 4 * int(row["area_px"]) for row in csv.DictReader(file))
+    assert json.loads(summary.places.summary.read_text())["pixel_size_um"] == [2.0, 2.0]
+
+
 def test_steps_for_the_whole_picture_are_refused_before_any_work(counter, picture, tmp_path):
     member = Member(counter, "cpu", 1, CENTRE)
     with pytest.raises(UsageError, match="largest on a picture that is predicted in parts"):

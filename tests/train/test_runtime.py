@@ -49,12 +49,38 @@ print(default, kept)
     assert kept < default / 20
 
 
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library has no mallopt")
+def test_kept_memory_is_returned_and_from_then_on_at_once():
+    code = """
+import numpy as np
+from pixelwise.predict.large.memory import held_memory_bytes
+from pixelwise.runtime import keep_freed_memory, return_freed_memory
+def use():
+    for _ in range(3): blocks = [np.ones(1 << 20) for _ in range(25)]  # 8 MiB each
+    return held_memory_bytes()
+assert keep_freed_memory()
+full = use()
+kept = held_memory_bytes()
+assert return_freed_memory()
+returned = held_memory_bytes()
+again, after = use(), held_memory_bytes()
+print(*(value // 2**20 for value in (full, kept, returned, again, after)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    full, kept, returned, again, after = map(int, done.stdout.split())
+    assert kept > full - 20
+    assert returned < full - 150
+    assert again > returned + 150
+    assert after < returned + 20
+
+
 def test_other_systems_are_left_as_they_are(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not runtime.keep_freed_memory()
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert not runtime.keep_freed_memory()
+    assert not runtime.return_freed_memory()
 
 
 def test_threads_are_set():

@@ -154,7 +154,7 @@ def predict(
     options = LargeOptions(
         memory_bytes=memory_bytes, tile=tile, fmt=large_format, missing=missing, overwrite=overwrite,
         probabilities=probabilities or "probabilities" in further,
-        outlines=tuple(name for name in OUTLINES if name in further),
+        outlines=tuple(name for name in OUTLINES if name in further), pixel_size_um=pixel_size,
     )  # fmt: skip
     predictor = Predictor.load(
         [run, *(others or [])],

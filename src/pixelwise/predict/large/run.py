@@ -61,6 +61,8 @@ class LargeOptions:
     probabilities: bool = False
     outlines: tuple[Outlines, ...] = ()
     """Of objects, or of the pieces of each class."""
+    pixel_size_um: float | None = None
+    """Side of a pixel in micrometres, where the file does not tell it or is wrong."""
     overwrite: bool = False
     """Replace results of an earlier prediction; one that was stopped is begun anew only where it was another one."""
     keep_finished: bool = False
@@ -167,6 +169,8 @@ def predict_large(
     places.refuse_input(path)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(path, _dimensions(model), missing=options.missing))
+        if options.pixel_size_um is not None:
+            source.pixel_size = (options.pixel_size_um,) * len(source.size)
         notes = admit_samples(source, model.preprocess)
         metadata = model.preprocess.metadata
         numbers = None if metadata is None else metadata.encode(cells, source.name)
