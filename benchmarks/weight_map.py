@@ -3,11 +3,13 @@
     python benchmarks/weight_map.py [--rounds 3]
 
 The usual code makes one Euclidean distance transform of the whole picture for each object, stacks and sorts them.
+Beside them: reading a map that was kept in a file, packed and plain.
 Wall time and process CPU time on one thread, medians over interleaved rounds. Exit code 1 when 500 objects take more
 than 0.15 s of CPU time, or when a weight differs by more than 1e-5 of w0.
 """
 
 import argparse
+import io
 import statistics
 import sys
 import time
@@ -57,6 +59,20 @@ def ours(instances: Instances) -> NDArray[np.float32]:
     return weight_map(instances, class_weights=(1, 1), w0=W0, sigma=SIGMA)
 
 
+def kept(weights: NDArray[np.float32]) -> tuple[bytes, bytes]:
+    """Return what a file of the map would hold, packed and plain."""
+    packed, plain = io.BytesIO(), io.BytesIO()
+    np.savez_compressed(packed, weights)
+    np.savez(plain, weights)
+    return packed.getvalue(), plain.getvalue()
+
+
+def read(content: bytes) -> NDArray[np.float32]:
+    """Undo :func:`kept`."""
+    with np.load(io.BytesIO(content)) as found:
+        return np.asarray(found["arr_0"])
+
+
 def measure(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
     """Return the median (wall, CPU) seconds of each way."""
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
@@ -82,11 +98,14 @@ def main() -> int:
     for count in (50, 500):
         instances = draw_objects(count)
         error = max(error, float(np.abs(ours(instances) - usual_code(instances)).max()) / W0)
-        spent = measure({"ours": partial(ours, instances), "usual": partial(usual_code, instances)}, rounds)
+        packed, plain = kept(ours(instances))
+        ways = {"ours": partial(ours, instances), "usual": partial(usual_code, instances)}
+        spent = measure(ways | {"packed": partial(read, packed), "plain": partial(read, plain)}, rounds)
         (wall, cpu), (other_wall, other_cpu) = spent["ours"], spent["usual"]
         print(
             f"{count:4} objects: pixelwise {wall:.3f} / {cpu:.3f}, usual code {other_wall:.2f} / {other_cpu:.2f}: "
-            f"{other_cpu / cpu:.0f} times as long"
+            f"{other_cpu / cpu:.0f} times as long; read from {len(packed) // 1000} kB packed {spent['packed'][1]:.4f}, "
+            f"from {len(plain) // 1000} kB plain {spent['plain'][1]:.4f}"
         )
     print(f"largest difference: {error:.1e} of w0, at most {LIMIT_ERROR:.0e} wanted")
     print(f"500 objects: {cpu:.3f} s, at most {LIMIT_S} s wanted")
