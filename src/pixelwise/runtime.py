@@ -60,7 +60,9 @@ def return_freed_memory() -> bool:
         Whether the C library accepted all settings.
 
     """
-    accepted = _set((_MMAP_MAX, _MOST_BLOCKS), (_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, 0), (_TOP_PAD, 0))
+    accepted = _set(
+        (_MMAP_MAX, _MOST_BLOCKS), (_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, _LARGE_BYTES), (_TOP_PAD, 0)
+    )
     if accepted:
         ctypes.CDLL(None).malloc_trim(0)
     return accepted
