@@ -151,7 +151,7 @@ def test_more_pieces_than_there_is_memory_for_are_refused():
     with pytest.raises(
         ImageError, match=r"the upper 20 of 40 rows fall into 600 pieces and holes\. Expected at most 520"
     ):
-        list(merge(strips_of(values, 2, Pipeline(), [10]), (40, 60), 2, Pipeline(), room_bytes=50_000))
+        list(merge(strips_of(values, 2, Pipeline(), [10]), (40, 60), 2, Pipeline(), room_bytes=100_000))
 
 
 @pytest.mark.parametrize("step", ["largest", "guided_filter"])

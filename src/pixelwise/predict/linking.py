@@ -12,7 +12,7 @@ whole piece, such as a watershed, cannot be done so (:mod:`pixelwise.predict.mer
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -26,7 +26,7 @@ from pixelwise.predict.postprocess import Pipeline
 from pixelwise.predict.postprocess.pieces import number_pieces
 from pixelwise.predict.postprocess.steps import FillHoles, PieceStep, RemoveSmall
 
-BYTES_A_REGION: Final = 96
+BYTES_A_REGION: Final = 192
 """What is held of each piece, or hole, of each strip at most: class, area, neighbours, and what they become."""
 _BACKGROUND_JOINED: Final = 8
 """What is no piece is joined at corners, too, as pieces are joined by sides alone."""
@@ -98,6 +98,7 @@ class _Linker:
     def add(self, class_map: NDArray[np.uint8]) -> None:
         """Number the regions of a strip, and note down what they touch."""
         numbered, areas, classes = _regions(class_map, with_background=self.fills)
+        touching = len(self.beside)
         kinds = np.concatenate([np.zeros(1, np.uint8), classes])
         first, last = (_of_all(numbered[row], self.count) for row in (0, -1))
         if self.last_row is None:
@@ -111,6 +112,7 @@ class _Linker:
                 apart = one != other
                 near, far = one[apart], other[apart]
                 self._touch(_of_all(near, self.count), kinds[near], _of_all(far, self.count), kinds[far])
+        self.beside[touching:] = [_distinct(_all(self.beside[touching:]))]
         self.firsts.append(_first_pixels(numbered, len(areas)) + self.rows * numbered.shape[1])
         self.areas.append(areas)
         self.classes.append(classes)
@@ -124,6 +126,8 @@ class _Linker:
             self.at_edge.append(np.unique(self.last_row[0]))
         areas, classes = np.concatenate(self.areas), np.concatenate(self.classes)
         pairs = _all(self.same)
+        self.areas.clear()  # as large as what was just made of it
+        self.same.clear()
         graph = coo_array((np.ones(len(pairs), np.bool_), (pairs[:, 0], pairs[:, 1])), shape=(len(areas), len(areas)))
         whole = connected_components(graph, directed=False)[1]
         count = int(whole.max()) + 1
@@ -179,8 +183,9 @@ class _Linker:
     def _enclosing(self, whole: NDArray[np.int32], index: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the one piece around each hole, -1 for what is none: it reaches an edge, or touches several pieces."""
         around = np.full(len(index), -1)
-        one, other = whole[_all(self.beside)].T
-        pairs = _unique(one, other)
+        touching = whole[_all(self.beside)]
+        self.beside.clear()
+        pairs = _distinct(touching)
         around[pairs[:, 0]] = pairs[:, 1]
         is_hole = np.bincount(pairs[:, 0], minlength=len(index)) == 1
         is_hole[whole[np.concatenate([np.zeros(1, np.int64), *self.at_edge])]] = False
@@ -226,10 +231,15 @@ def _of_all(numbered: NDArray[np.int32], before: int) -> Numbers:
     return np.where(numbered > 0, numbered.astype(np.int64) + before, 0)
 
 
-def _unique(one: NDArray[np.integer], other: NDArray[np.integer]) -> Numbers:
+def _unique(one: NDArray[Any], other: NDArray[Any]) -> Numbers:
     """Return each pair once, (n, 2)."""
     both = np.unique(one.astype(np.int64) << 32 | other.astype(np.int64))
     return np.stack([both >> 32, both & 0xFFFFFFFF], axis=1)
+
+
+def _distinct(pairs: NDArray[Any]) -> Numbers:
+    """Return each pair (n, 2) once."""
+    return _unique(pairs[:, 0], pairs[:, 1])
 
 
 def _all(pairs: Sequence[Numbers]) -> Numbers:
