@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 import pixelwise as pw
 from pixelwise.cli.main import app
+from pixelwise.data.images import read_stored
 from pixelwise.data.metadata import Metadata, MetadataColumn, measure_metadata
+from pixelwise.data.regions import opening
 from pixelwise.errors import DataError, SpecError, UsageError
 from pixelwise.networks.segmentation.unet import UNetSpec
 from pixelwise.runs.model import load_model
@@ -75,6 +77,22 @@ def test_tiles_are_told_the_same(run, folder):
     tiled = pw.load(run.path, tile=64).predict(picture, metadata=said, probabilities=True)
     assert any("tiles" in note for note in tiled.notes)
     np.testing.assert_allclose(tiled.probabilities, whole, atol=1e-5)
+
+
+def test_large_pictures_are_told_the_same(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "LARGE_PIXELS", 1000)
+    picture = np.tile(cv2.imread(str(folder / "images" / "00.png"), cv2.IMREAD_GRAYSCALE), (6, 6))
+    (tmp_path / "new").mkdir()
+    cv2.imwrite(str(tmp_path / "new" / "a.tif"), picture)
+    (tmp_path / "said.csv").write_text("path,target,age\na.tif,dark,25\n")
+    out = tmp_path / "out"
+    command = ["predict", run.path, tmp_path / "new", "--out", out, "--metadata", tmp_path / "said.csv", "--tile", "64"]
+    outcome = CliRunner().invoke(app, list(map(str, command)))
+    assert outcome.exit_code == 0, outcome.output
+    assert (out / "summaries" / "a.json").exists()  # it went from file to file
+    expected = pw.load(run.path).predict(picture, metadata={"target": "dark", "age": 25}).label_map
+    assert (read_stored(out / "masks" / "a.tif")[1][..., 0] == expected).all()
+    assert (expected == 1).any()
 
 
 def test_prediction_from_the_command_line_takes_a_table(run, folder, tmp_path):
