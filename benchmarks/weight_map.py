@@ -99,8 +99,13 @@ def main() -> int:
         instances = draw_objects(count)
         error = max(error, float(np.abs(ours(instances) - usual_code(instances)).max()) / W0)
         packed, plain = kept(ours(instances))
-        ways = {"ours": partial(ours, instances), "usual": partial(usual_code, instances)}
-        spent = measure(ways | {"packed": partial(read, packed), "plain": partial(read, plain)}, rounds)
+        ways: dict[str, Callable[[], object]] = {
+            "ours": partial(ours, instances),
+            "usual": partial(usual_code, instances),
+            "packed": partial(read, packed),
+            "plain": partial(read, plain),
+        }
+        spent = measure(ways, rounds)
         (wall, cpu), (other_wall, other_cpu) = spent["ours"], spent["usual"]
         print(
             f"{count:4} objects: pixelwise {wall:.3f} / {cpu:.3f}, usual code {other_wall:.2f} / {other_cpu:.2f}: "

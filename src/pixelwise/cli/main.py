@@ -1,7 +1,7 @@
 """The ``pixelwise`` command: one line per subcommand, and what each kind of failure looks like from a shell.
 
-Exit codes: 0 done; 1 ``check`` found errors; 2 the input is at fault; 3 some of many inputs failed (2: all); 4 nothing could be
-written; 130 and 143 stopped by Ctrl-C and SIGTERM; 141 nobody reads the output any more.
+Exit codes: 0 done; 1 ``check`` found errors; 2 the input is at fault; 3 some of many inputs failed (2: all); 4 nothing
+could be written; 130 and 143 stopped by Ctrl-C and SIGTERM; 141 nobody reads the output any more.
 """
 
 import sys
