@@ -1,6 +1,6 @@
 """Touching nuclei told apart in three ways, on real pictures: AP, AJI and PQ with equal networks, seeds and budgets.
 
-    python benchmarks/nuclei.py --data FOLDER [--epochs 20] [--seeds 0] [--net unet16]
+    python benchmarks/nuclei.py --data FOLDER [--epochs 20] [--seeds 0] [--net unet16] [--ways none,weights,border]
 
 FOLDER holds ``dsb2018_nuclei_small/{images,labels}``: pictures of the 2018 Data Science Bowl (CC0), fluorescence and
 stained tissue alike, with numbered nuclei. They are divided into training, validation and test pictures once, by the
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0])
     parser.add_argument("--net", default="unet16")
+    parser.add_argument("--ways", default=",".join(READINGS))
     parser.add_argument("--out", type=Path, help="keep the runs here")
     chosen = parser.parse_args()
     data = chosen.data / "dsb2018_nuclei_small"
@@ -61,14 +62,14 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as temporary:
         for seed in chosen.seeds:
-            for way, readings in READINGS.items():
+            for way in chosen.ways.split(","):
                 started = time.monotonic()
                 run = train(
                     data, (chosen.out or Path(temporary)) / f"{way}-{seed}", way, chosen.net, chosen.epochs, seed
                 )
                 minutes = (time.monotonic() - started) / 60
                 trained = max(event["step"] for event in run.journal)
-                for steps, scores in scored(run, data, readings):
+                for steps, scores in scored(run, data, READINGS[way]):
                     cells = (f"{scores[name]:.3f}".rjust(18) for name in SCORES)
                     print(
                         way.ljust(9),
