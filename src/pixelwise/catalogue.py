@@ -186,4 +186,4 @@ def spec_from_json(content: Mapping[str, Any]) -> Spec:
             do="The file was written by another version of pixelwise: use that one, or add the columns",
         )
     known = _SPECS.get(name)
-    return (known if isinstance(known, kind) else kind(name=name)).replace(**columns)
+    return (known if isinstance(known, kind) else kind(name=name)).recorded(columns)

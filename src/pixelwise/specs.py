@@ -131,6 +131,14 @@ class Spec(ABC):
         return ()
 
     @property
+    def without_effect(self) -> Mapping[str, str]:
+        """Columns that change nothing in this network, as its others stand, with the reason.
+
+        Only their defaults are accepted, for who sets one expects that it does something.
+        """
+        return {}
+
+    @property
     def fixed_size(self) -> tuple[int, int] | None:
         """The only (height, width) that the network takes; None where its layers fit many sizes.
 
@@ -147,17 +155,23 @@ class Spec(ABC):
         """Return a copy with other values in some columns; the facts are dropped if anything differs.
 
         Raises:
-            SpecError: an unknown column (with near misses) or a value of the wrong type.
+            SpecError: an unknown column (with near misses), a value of the wrong type, or one without any effect.
 
         """
-        return self._with({key: self._convert(key, [value]) for key, value in changes.items()})
+        return self._with(self._converted(changes))._refuse_without_effect()
+
+    def recorded(self, columns: Mapping[str, object]) -> Self:
+        """Like :meth:`replace`, from a record, which may hold values without effect: these become the defaults."""
+        made = self._with(self._converted(columns))
+        return made._with({key: made.columns()[key].default for key in made.without_effect})
 
     def override(self, settings: dict[str, str]) -> Self:
         """Like :meth:`replace`, from the command line's text: ``{"widths": "32,64", "dropout": "none"}``.
 
         A text that is one of a column's words stands for that word, whatever else it could mean.
         """
-        return self._with({key: self._convert(key, readings(text)) for key, text in settings.items()})
+        converted = {key: self._convert(key, readings(text)) for key, text in settings.items()}
+        return self._with(converted)._refuse_without_effect()
 
     def to_json(self) -> dict[str, Any]:
         """Family, name and columns as plain JSON; ``catalogue.spec_from_json`` is the way back."""
@@ -167,6 +181,18 @@ class Spec(ABC):
     def _with(self, converted: dict[str, Any]) -> Self:
         changed = any(getattr(self, key) != value for key, value in converted.items())
         return dataclasses.replace(self, **converted, facts=None if changed else self.facts)
+
+    def _refuse_without_effect(self) -> Self:
+        for key, why in self.without_effect.items():
+            value, default = getattr(self, key), self.columns()[key].default
+            if value != default:
+                raise SpecError(
+                    f"{self.name}: {key}={value} has no effect: {why}", expected=f"{default}", do="Leave it out"
+                )
+        return self
+
+    def _converted(self, values: Mapping[str, object]) -> dict[str, Any]:
+        return {key: self._convert(key, [value]) for key, value in values.items()}
 
     def _convert(self, key: str, readings: Sequence[object]) -> object:
         """Return the first reading of a value that the column's type admits."""

@@ -42,3 +42,14 @@ def test_a_spec_is_created_as_its_name_is() -> None:
         other = catalogue.create(row, in_channels=3, num_classes=5, backbone="resnet34")
     assert (network.spec, network.num_classes) == (row, 5)
     assert other.spec == row.replace(backbone="resnet34")
+
+
+@pytest.mark.parametrize("columns", [{"backbone": "resnet50", "padding": 50}, {"skips": 0, "skip_scaling": "at_once"}])
+def test_records_with_columns_without_effect_are_read(columns: dict[str, object]) -> None:
+    """Such networks could be made once, and are on disk."""
+    recorded = catalogue.spec("fcn8s").to_json()
+    recorded["columns"] |= columns
+    read = catalogue.spec_from_json(recorded)
+    chosen = {key: columns[key] for key in ("backbone", "skips") if key in columns}
+    assert read == catalogue.spec("fcn8s", **chosen)
+    assert read.replace(dropout=0.1).dropout == 0.1

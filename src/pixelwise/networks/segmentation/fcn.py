@@ -83,25 +83,22 @@ class FCNSpec(Spec):
     """Share of values set to zero in training: after fc6 and fc7, or before the score of the last maps."""
 
     def __post_init__(self) -> None:
-        row = backbone_row(self.backbone, self.name)
+        backbone_row(self.backbone, self.name)
         if self.skips < 0 or self.padding < 0 or not 0 <= self.dropout < 1:
             raise SpecError(
                 f"{self.name}: skips={self.skips}, padding={self.padding}, dropout={self.dropout}",
                 expected="skips and padding of 0 or more; a dropout from 0 up to, but not 1",
                 do="Correct them",
             )
-        if not ends_in_full_connections(row):
-            self._refuse_without_effect("padding", f"{self.backbone} is padded by itself")
-            self._refuse_without_effect("upsampling", f"on {self.backbone} scores are interpolated")
-        if not self.skips:
-            self._refuse_without_effect("skip_scaling", "there are no skips")
 
-    def _refuse_without_effect(self, column: str, why: str) -> None:
-        value, default = getattr(self, column), self.columns()[column].default
-        if value != default:
-            raise SpecError(
-                f"{self.name}: {column}={value} has no effect: {why}", expected=f"{default}", do="Leave it out"
-            )
+    @property
+    def without_effect(self) -> dict[str, str]:
+        """The padding and the filters of networks that have neither, and a scale of skips where there are none."""
+        columns = {} if self.skips else {"skip_scaling": "there are no skips"}
+        if not ends_in_full_connections(backbone_row(self.backbone, self.name)):
+            columns["padding"] = f"{self.backbone} is padded by itself"
+            columns["upsampling"] = f"on {self.backbone} scores are interpolated"
+        return columns
 
     @property
     def skip_factors(self) -> tuple[float, ...]:
