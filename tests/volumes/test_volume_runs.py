@@ -21,7 +21,7 @@ from pixelwise.errors import DataError, ImageError, RecipeError, SpecError, Usag
 from pixelwise.predict.predictor import Predictor
 from pixelwise.reporting import write_report
 from pixelwise.runs.folder import Run
-from pixelwise.tasks import Volumes, make_task
+from pixelwise.tasks import Segmentation, Volumes, make_task
 from pixelwise.training import loop
 from pixelwise.training.session import resume, train
 from pixelwise.training.source import DataOptions
@@ -96,7 +96,8 @@ def hd95(truth, predicted, spacing):
     return max(np.percentile(back[borders[0]], 95), np.percentile(there[borders[1]], 95))
 
 
-def test_the_same_bits_after_a_break(run: Run, folder: Path, tmp_path: Path) -> None:
+def broken_off(patch: pytest.MonkeyPatch, folder: Path, out: Path) -> None:
+    """Train until the third validation, which is interrupted."""
     calls = []
     original = loop.validate
 
@@ -106,10 +107,29 @@ def test_the_same_bits_after_a_break(run: Run, folder: Path, tmp_path: Path) -> 
             raise KeyboardInterrupt
         return original(*arguments)
 
+    patch.setattr(loop, "validate", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        trained(folder, out)
+
+
+def test_a_run_compared_by_another_score_begins_the_comparison_anew(folder: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:  # as an earlier version did: with the background
+        patch.setattr(Volumes, "metric", "mean_dice")
+        patch.setattr(Volumes, "meter", Segmentation.meter)
+        broken_off(patch, folder, tmp_path / "run")
+    resumed = resume(tmp_path / "run", quiet=True)
+    last = [event for event in resumed.journal if event["event"] == "epoch"][-1]["val"]["foreground_dice"]
+    best = [(event["metric"], event["epoch"]) for event in resumed.journal if event["event"] == "best"]
+    assert best[0] == ("mean_dice", 1)
+    assert best[-1] == ("foreground_dice", 3)
+    assert json.loads((resumed.path / "model" / "model.json").read_text())["card"]["validation"] == {
+        "metric": "foreground_dice", "value": last,
+    }  # fmt: skip
+
+
+def test_the_same_bits_after_a_break(run: Run, folder: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "validate", breaking)
-        with pytest.raises(KeyboardInterrupt):
-            trained(folder, tmp_path / "again")
+        broken_off(patch, folder, tmp_path / "again")
     resumed = resume(tmp_path / "again", quiet=True)
     name = Path("model") / "weights.safetensors"
     assert (resumed.path / name).read_bytes() == (run.path / name).read_bytes()

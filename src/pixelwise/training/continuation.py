@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pixelwise.errors import DeviceError, RunError
 from pixelwise.runs.folder import Run, RunConfig
 from pixelwise.specs import Spec
 from pixelwise.training.assemble import recipe_of
+from pixelwise.training.checkpoint import Counters
 from pixelwise.training.device import choose_own_device, has_bfloat16
 from pixelwise.training.identity import differences, may_change
 from pixelwise.training.initial import weights_asked_for, weights_recorded
@@ -55,6 +57,25 @@ def changed_recipe(recipe: dict[str, Any], settings: dict[str, str]) -> dict[str
     """Return a run's recipe with other fields; whether they may be others is not decided here."""
     fields = Recipe.from_json({key: value for key, value in recipe.items() if key != "name"})
     return {"name": recipe["name"], **fields.override(settings).to_json()}
+
+
+def begin_comparison(counters: Counters, events: Sequence[Mapping[str, Any]], metric: str) -> str:
+    """Forget the best value so far where another score gave it, as in runs of an earlier version.
+
+    Args:
+        counters: of the run; changed.
+        events: its journal.
+        metric: what is compared from now on.
+
+    Returns:
+        What is done, to be told; empty where values go on to be compared.
+
+    """
+    before = next((event["metric"] for event in reversed(events) if event["event"] == "best"), metric)
+    if counters.best is None or before == metric:
+        return ""
+    counters.best = counters.best_loss = None
+    return f"The best weights so far are those of {before}. {metric} chooses from now on: the next epoch is its first."
 
 
 def same_request(

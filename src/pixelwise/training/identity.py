@@ -1,5 +1,6 @@
 """What makes two runs the same run, and which differences a resumed run may have."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -94,6 +95,7 @@ def check_same_data(then: Manifest, now: Manifest, root: object) -> None:
         RunError: says what was added, removed or changed.
 
     """
+    now = _with_ignored_class(now, then.classes)
     if then.digest() == now.digest():
         return
     before, after = ({(sample.path, sample.frame): sample for sample in manifest} for manifest in (then, now))
@@ -115,6 +117,15 @@ def check_same_data(then: Manifest, now: Manifest, root: object) -> None:
         expected="the same files, labels, masks and splits",
         do="Restore the data, give their new place with --data, or train a new run",
     )
+
+
+def _with_ignored_class(manifest: Manifest, classes: tuple[str, ...]) -> Manifest:
+    """Return a manifest with the last of ``classes``, where that is ignored: runs of an earlier version kept it."""
+    reading = manifest.mask_reading
+    if reading is None or classes[:-1] != manifest.classes or reading.ignore != len(classes) - 1:
+        return manifest
+    reading = dataclasses.replace(reading, num_classes=len(classes))
+    return dataclasses.replace(manifest, classes=classes, mask_reading=reading)
 
 
 def _content(sample: Sample) -> tuple[object, ...]:

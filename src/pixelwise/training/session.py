@@ -25,6 +25,7 @@ from pixelwise.training.checkpoint import FOLDER_NAME, latest_checkpoint, restor
 from pixelwise.training.claim import choose_folder, claimed
 from pixelwise.training.class_weights import ClassWeights
 from pixelwise.training.continuation import (
+    begin_comparison,
     changed_recipe,
     same_device,
     same_precision,
@@ -250,6 +251,8 @@ def _carry_on(run: Run, device: torch.device, progress: Progress, stop: StopRequ
             restore(state, found)
             progress.say(f"Going on after {state.counters.epoch} epochs and {state.counters.step} steps.")
         journal.truncate(state.counters.journal_bytes)
+        if note := begin_comparison(state.counters, run.journal, job.task.metric):
+            progress.say(note)
         about = {"device": str(device), "processes": distributed.world_size(), "torch": torch.__version__}
         event = "resume" if found else "start"
         journal.add(event, step=state.counters.step, epoch=state.counters.epoch, fields=about)
