@@ -8,15 +8,19 @@ import pytest
 import torch
 from volume_folders import nifti_folder
 
+from pixelwise import catalogue
 from pixelwise.data.loading import load_batches
 from pixelwise.data.manifest import build_manifest
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import SampleReader
 from pixelwise.data.volumes.augment import VolumeAugment
-from pixelwise.data.volumes.dataset import VolumeDataset, central, sizes_at
+from pixelwise.data.volumes.dataset import VolumeDataset, sizes_at
 from pixelwise.data.volumes.measuring import measure_volumes
 from pixelwise.errors import DataError
+from pixelwise.predict.placement import place
+from pixelwise.tasks.crop import crop_to_logits
+from pixelwise.training.settle_volumes import validated_windows
 
 SIZES = [(10, 12, 14), (12, 12, 10), (9, 12, 14), (10, 12, 14)]
 FRAME = Preprocess(channels=1, low=-3, high=3, mean=(0.5,), std=(1 / 6,), statistics="picture")
@@ -46,7 +50,25 @@ def test_the_centre_is_cut_out_and_surroundings_are_not_counted(folder, manifest
     assert np.array_equal(labels[:, 2:14], truth[1:9, :, 1:13])
     assert (labels[:, :2] == IGNORE).all()
     assert (labels[:, 14:] == IGNORE).all()
-    assert np.array_equal(central(stored, (10, 12, 14)), stored)
+    assert np.array_equal(make(folder, manifest, sizes=np.array(SIZES)).sample(0, 0)[0], stored)
+
+
+@pytest.mark.parametrize("columns", [{"widths": (4, 8, 16)}, {"widths": (4, 8, 16), "padding": "valid"}], ids=str)
+def test_validation_sees_what_prediction_does_and_counts_the_volume_alone(folder, manifest, columns):
+    network = catalogue.spec("unet3d16").replace(**columns).build(1, 2)
+    starts, sizes = validated_windows(manifest, np.arange(4), None, network)
+    data = make(folder, manifest, sizes=sizes, starts=starts)
+    for position, size in enumerate(SIZES):
+        volume, labels = data.sample(position, 0)
+        placement = place(network, *size)
+        assert any(placement.after)
+        np.testing.assert_array_equal(volume, placement.surround(data.stored(position)[0]))
+        own = tuple(slice(first, first + side) for first, side in zip(placement.before, size, strict=True))
+        np.testing.assert_array_equal(labels[own], data.stored(position)[1])
+        assert (labels != IGNORE).sum() == np.prod(size)
+        seen = crop_to_logits(torch.from_numpy(labels)[None], torch.zeros(1, 2, *network.output_size(*labels.shape)))
+        answered = tuple(slice(first, first + side) for first, side in zip(placement.start, size, strict=True))
+        np.testing.assert_array_equal(seen[0][answered], data.stored(position)[1])
 
 
 @pytest.mark.parametrize("cache", ["memory", "none", "auto"])

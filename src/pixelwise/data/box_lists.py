@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from pixelwise.data.boxes import Box, box_around, box_text, parse_box
+from pixelwise.data.boxes import Box, box_around, box_text, cut_box, parse_box
 from pixelwise.data.warp import Warp
 
 ClassedBox = tuple[int, Box]
@@ -13,6 +13,9 @@ ClassedBox = tuple[int, Box]
 
 LEAST_SHOWN: Final = 0.2
 """Share of a box's area that has to be in view: of an object that is cut away further nobody could tell what it is."""
+
+PICTURE: Final = -2
+"""In place of a class: the box of the picture itself in a view that its mirror images fill up."""
 
 _BETWEEN: Final = ";"
 
@@ -57,6 +60,14 @@ def _images(low: float, high: float, length: float) -> list[tuple[float, float]]
         else:
             apart.append(image)
     return [joined, *apart]
+
+
+def picture_within(warp: Warp, height: int, width: int) -> list[ClassedBox]:
+    """Return the box of the picture in an upright window that also shows mirror images of it; else nothing."""
+    is_window = warp.lattice is None and warp.matrix == ((1.0, 0.0), (0.0, 1.0)) and warp.border == "mirror"
+    top, left = warp.origin
+    box = cut_box((-left, -top, width - left, height - top), warp.height, warp.width)
+    return [(PICTURE, box)] if is_window and box not in (None, (0, 0, warp.width, warp.height)) else []
 
 
 def all_through(boxes: Sequence[ClassedBox], warp: Warp, height: float, width: float) -> list[ClassedBox]:

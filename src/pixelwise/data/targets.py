@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelwise.data.box_lists import MOST_IMAGES, ClassedBox, all_through, parse_box_list
+from pixelwise.data.box_lists import MOST_IMAGES, ClassedBox, all_through, parse_box_list, picture_within
 from pixelwise.data.boxes import NO_BOX, cut_box, in_view, parse_box, relative, through
 from pixelwise.data.manifest import Manifest
 from pixelwise.data.preprocess import Preprocess
@@ -158,7 +158,8 @@ class BoxLists(Targets):
     """(N, M, 5) float32: class index, -1 for none; centre x, centre y, width and height in pixels of the view.
 
     Centres are counted from the middle of the view. M is the largest number of boxes of any picture of the data set, or
-    of a view in the batch, if this shows mirror images besides.
+    of a view in the batch, if this shows mirror images besides. A row of the class
+    :data:`~pixelwise.data.box_lists.PICTURE` says where the picture lies between these.
     """
 
     def __init__(self, manifest: Manifest, preprocess: Preprocess | None) -> None:
@@ -167,8 +168,8 @@ class BoxLists(Targets):
 
     @property
     def sample_bytes(self) -> int:
-        """Five numbers for each box."""
-        return 20 * self._most * MOST_IMAGES
+        """Five numbers for each box, and for the picture's own."""
+        return 20 * (self._most * MOST_IMAGES + 1)
 
     def of_batch(
         self,
@@ -196,7 +197,8 @@ class BoxLists(Targets):
             boxes = [(label, cut) for label, box in boxes if (cut := cut_box(box, height, width)) is not None]
         if warp is None:
             return boxes, (height, width)
-        return all_through(boxes, warp, height, width), (warp.height, warp.width)
+        seen = [*all_through(boxes, warp, height, width), *picture_within(warp, height, width)]
+        return seen, (warp.height, warp.width)
 
 
 class Strings(Targets):

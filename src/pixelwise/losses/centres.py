@@ -55,7 +55,7 @@ class CentreLoss:
         Args:
             logits: (N, K + 4, h, w), see :data:`CENTRE_OUTPUTS`.
             boxes: (N, M, 5) class, then centre x, centre y, width, height in pixels, the centre counted from the middle
-                of the map; rows of class -1 hold none. An object whose centre lies beside the map costs nothing.
+                of the map; rows of negative classes hold none. Objects whose centre lies beside the map cost nothing.
 
         """
         logits = at_least_float32(logits)

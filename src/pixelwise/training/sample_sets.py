@@ -14,7 +14,7 @@ from pixelwise.specs import Network
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.settle import Sizes
 from pixelwise.training.settle_patches import has_large_pictures
-from pixelwise.training.settle_volumes import validated_sizes
+from pixelwise.training.settle_volumes import validated_windows
 
 
 def check_augmentation(task: TaskName, name: str) -> None:
@@ -58,6 +58,7 @@ def make_sample_sets(
     is_cut = recipe.crop is not None or found.train != found.picture
     trained, held_out = manifest.indices("train"), manifest.indices("val")
     if manifest.form.dimensions == 3:
+        starts, whole = validated_windows(manifest, held_out, preprocess.spacing, network)
         return (
             VolumeDataset(
                 manifest, root, trained, preprocess,
@@ -65,8 +66,7 @@ def make_sample_sets(
                 patches=patches, foreground=recipe.foreground,
             ),
             VolumeDataset(
-                manifest, root, held_out, preprocess, augment=None, seed=seed,
-                sizes=validated_sizes(manifest, held_out, preprocess.spacing, network),
+                manifest, root, held_out, preprocess, augment=None, seed=seed, sizes=whole, starts=starts,
             ),
         )  # fmt: skip
     return (

@@ -142,7 +142,7 @@ def sizes(recipe: Recipe, manifest: Manifest, network: Network) -> Sizes:
     _check_size(network, train)
     train = network.filled_size(*train)
     if manifest.form.dimensions == 3:
-        return Sizes(picture, train, None)  # validation has sizes of its own: settle_volumes.validated_sizes
+        return Sizes(picture, train, None)  # validation has sizes of its own: settle_volumes.validated_windows
     if recipe.crop is not None and has_large_pictures(manifest):
         return Sizes(picture, train, train)
     whole_is_legal = picture is None or takes(network, picture)

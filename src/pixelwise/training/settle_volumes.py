@@ -12,6 +12,7 @@ from pixelwise.data.names import show_path
 from pixelwise.data.volumes.dataset import sizes_at
 from pixelwise.data.volumes.volume import Spacing, show_size, show_spacing
 from pixelwise.errors import DataError, RecipeError, SpecError
+from pixelwise.predict.placement import place
 from pixelwise.specs import Network
 from pixelwise.training.recipe import AUTO, Recipe
 
@@ -103,18 +104,24 @@ def check_spacings(manifest: Manifest, spacing: Spacing | None) -> None:
         )
 
 
-def validated_sizes(
+def validated_windows(
     manifest: Manifest, indices: NDArray[np.int64], spacing: Spacing | None, network: Network
-) -> NDArray[np.int64]:
-    """Return the size at which each volume is validated, (n, 3): whole, up to what the network's answer covers.
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the window begins that is validated of each volume, and its size, each (n, 3).
+
+    It is the whole volume, with the surroundings that a prediction gives it (:mod:`pixelwise.predict.placement`); of
+    one longer than :data:`LARGEST_VALIDATED` the centre.
 
     Raises:
         SpecError: the network has no legal size for one of them.
 
     """
-    sides = np.minimum(sizes_at(manifest, indices, spacing), LARGEST_VALIDATED)
-    legal = {size: _covering(network, size) for size in map(tuple, sides.tolist())}
-    return np.array([legal[size] for size in map(tuple, sides.tolist())], np.int64).reshape(-1, 3)
+    whole = sizes_at(manifest, indices, spacing)
+    seen = np.minimum(whole, LARGEST_VALIDATED)
+    placed = {size: place(network, *size) for size in map(tuple, seen.tolist())}
+    around = np.array([(placed[size].before, placed[size].after) for size in map(tuple, seen.tolist())], np.int64)
+    before, after = around.reshape(-1, 2, 3).swapaxes(0, 1)
+    return (whole - seen) // 2 - before, before + seen + after
 
 
 def _covering(network: Network, size: tuple[int, ...]) -> tuple[int, ...]:

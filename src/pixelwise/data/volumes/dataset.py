@@ -2,11 +2,10 @@
 
 A volume is read, given its own scale and brought to the spacing of the preprocessing; this much may be kept in memory,
 as float32. Then the augmentation warps it once to the size of the patch. Without augmentation a sample is the whole
-volume, or its centre, filled up to a size that the network takes: with its mirror image, which no score counts.
+volume, or a part of it, filled up to a size that the network takes: with its mirror image, which no score counts.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +38,7 @@ class VolumeDataset:
         root: the data set's folder.
         indices: which samples of the manifest.
         preprocess: of the network.
-        augment: None for evaluation: nothing is drawn, and what is cut is the centre.
+        augment: None for evaluation: nothing is drawn.
         sizes: (3,) size of all patches, or (len(indices), 3) of each sample; larger ones than the volume are filled up.
         seed: of the run; every draw follows from it, the epoch and the sample's manifest index.
         cache: ``memory`` keeps decoded volumes, ``none`` does not, ``auto`` keeps them where all of them fit into
@@ -47,6 +46,8 @@ class VolumeDataset:
         context: see :meth:`VolumeAugment.draw`; for networks with valid convolutions.
         patches: of each volume in an epoch, each a sample of its own.
         foreground: see :class:`~pixelwise.data.dataset.Dataset`.
+        starts: (len(indices), 3) first voxel of what is cut of each sample without augmentation; negative where the
+            mirror image comes first. None cuts out the centre.
 
     """
 
@@ -64,6 +65,7 @@ class VolumeDataset:
         context: tuple[int, ...] = (0, 0, 0),
         patches: int = 1,
         foreground: float = 0.0,
+        starts: NDArray[np.int64] | None = None,
     ) -> None:
         self.manifest, self.preprocess, self.augment, self.seed = manifest, preprocess, augment, seed
         volumes = np.asarray(indices, np.int64)
@@ -72,6 +74,7 @@ class VolumeDataset:
         self.context, self._patches, self._aims = context, patches, Aims(seed, foreground)
         self._reader = SampleReader(root, manifest)
         self._stored = stored_sizes(manifest, volumes, preprocess)
+        self._starts = (self._stored - self.sizes[::patches]) // 2 if starts is None else starts
         self._cache = self._make_cache(cache)
 
     @property
@@ -106,7 +109,8 @@ class VolumeDataset:
         volume, labels = self.stored(position)
         depth, height, width = self.sizes[position].tolist()
         if self.augment is None:
-            return central(volume, (depth, height, width)), _central_labels(labels, (depth, height, width))
+            top, row, column = self._starts[position // self._patches].tolist()
+            return _window(volume, labels, (top, row, column), (depth, height, width))
         index, patch = int(self.indices[position]), position % self._patches
         rng = sample_generator(self.seed, epoch, index, patch)
         spacing = self.preprocess.spacing or self.manifest.spacing(index) or (1.0, 1.0, 1.0)
@@ -193,20 +197,11 @@ def sizes_at(
     return np.array(found, np.int64).reshape(-1, 3)
 
 
-def central(volume: NDArray[Any], size: Size) -> NDArray[Any]:
-    """Cut out the centre (d, h, w, ...); where that is larger, show the mirror image around the volume."""
-    places = [
-        mirrored((length - side) // 2 + np.arange(side), length)
-        for side, length in zip(size, volume.shape, strict=False)
-    ]
-    return np.ascontiguousarray(volume[np.ix_(*places)])
-
-
-def _central_labels(labels: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
-    """Likewise, but what lies beyond the volume is ignored."""
-    cut = central(labels, size)
-    for axis, (side, length) in enumerate(zip(size, labels.shape, strict=True)):
-        start = (length - side) // 2
-        inside = (start + np.arange(side) >= 0) & (start + np.arange(side) < length)
-        cut[(slice(None),) * axis + (~inside,)] = IGNORE
-    return cut
+def _window(volume: NDArray[np.float32], labels: NDArray[np.uint8], start: Size, size: Size) -> _Sample:
+    """Cut a window out; beyond the volume there is its mirror image, whose labels are ignored."""
+    places = [first + np.arange(side) for first, side in zip(start, size, strict=True)]
+    shown = np.ix_(*(mirrored(place, length) for place, length in zip(places, labels.shape, strict=True)))
+    cut = np.ascontiguousarray(labels[shown])
+    for axis, (place, length) in enumerate(zip(places, labels.shape, strict=True)):
+        cut[(slice(None),) * axis + ((place < 0) | (place >= length),)] = IGNORE
+    return np.ascontiguousarray(volume[shown]), cut
