@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from pixelwise import catalogue
+from pixelwise.data.dataset import Dataset
 from pixelwise.data.label_planes import CLASS, OBJECT, WEIGHT
 from pixelwise.data.manifest import build_manifest
 from pixelwise.data.masks import IGNORE
@@ -21,7 +22,7 @@ from pixelwise.predict.placement import place
 from pixelwise.training.recipe import Recipe
 from pixelwise.training.sample_sets import make_sample_sets
 from pixelwise.training.settle import build_on_meta, settle_recipe, sizes
-from pixelwise.training.settle_volumes import validated_sizes
+from pixelwise.training.settle_volumes import validated_windows
 
 GREY = Preprocess(channels=1, low=0, high=255, mean=(0.5,), std=(0.25,))
 SIZE = (21, 19)
@@ -138,5 +139,17 @@ def test_patches_of_volumes_are_filled_up_before_the_network_does_it():
     network = catalogue.spec("unet3d16").replace(widths=(4, 8)).build(1, 2)
     assert network.filled_size(7, 8, 9) == (8, 8, 10)
     manifest = SimpleNamespace(sizes=lambda: np.array([[7, 8, 9], [4, 5, 200]]))
-    found = validated_sizes(manifest, np.arange(2), None, network)
+    starts, found = validated_windows(manifest, np.arange(2), None, network)
     assert found.tolist() == [[8, 8, 10], [4, 6, 128]]
+    assert starts.tolist() == [[0, 0, 0], [0, 0, 36]]  # what is filled up lies behind
+
+
+def test_whether_anything_is_filled_up_is_asked_once(data, monkeypatch):
+    """And not of every sample for every batch."""
+    network = catalogue.spec("unet16").replace(widths=(4, 8, 16)).build(1, 3)
+    _, _, held_out = sets(data, network, "segmentation")
+    asked, whole = [], Dataset._stored_sizes
+    monkeypatch.setattr(Dataset, "_stored_sizes", lambda self: asked.append(1) or whole(self))
+    for _ in range(3):
+        assert held_out.arrays(np.arange(2), 0)[0].shape == (2, 24, 20, 1)
+    assert len(asked) <= 1

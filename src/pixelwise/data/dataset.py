@@ -170,6 +170,11 @@ class Dataset:
             ignore_beyond(label_map, height, width)
         return (image, label_map), warp
 
+    @cached_property
+    def _fills_some(self) -> bool:
+        """Whether any sample has to be filled up, where it is shown whole."""
+        return self._fills_to > 1 and any((self._filled_up(sides) != sides).any() for sides in self._stored_sizes())
+
     def _filled_up(self, side: Any) -> Any:
         """Return a side, or an array of sides, filled up."""
         return -(-side // self._fills_to) * self._fills_to
@@ -211,8 +216,7 @@ class Dataset:
     def _gathered(self, positions: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any] | None] | None:
         """Copy a batch out of the cache in one go, where nothing changes the samples on their way."""
         changed = self.crop is not None or (self.augment is not None and not self.augment.changes_nothing)
-        filled_up = any((self._filled_up(sides) != sides).any() for sides in self._stored_sizes())
-        if self._cache is None or changed or filled_up:
+        if self._cache is None or changed or self._fills_some:
             return None
         self._cache.fill(positions, self._read)
         return self._cache.gather(positions)
