@@ -1,5 +1,8 @@
 """Crops of large pictures with numbered objects, read by window, are those of the whole picture."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tifffile
@@ -13,8 +16,10 @@ from pixelwise.data.mask_reading import MaskReading, apply_reading
 from pixelwise.data.object_windows import REACH_PX, ObjectPlanes
 from pixelwise.data.objects import read_objects
 from pixelwise.data.preprocess import Preprocess
+from pixelwise.data.reading import SampleReader
 from pixelwise.data.weight_map import separating_weights
 from pixelwise.data.windows import WindowedArray
+from pixelwise.evaluation.instance_completion import _answers, _middle
 
 GREY = Preprocess(channels=1, low=0, high=255, mean=(0.5,), std=(0.25,))
 
@@ -89,6 +94,37 @@ def test_no_more_is_read_than_the_crop_and_what_decides_about_it(slide, monkeypa
     assert sizes
     assert all(height <= 32 + 2 * REACH_PX for height, _ in sizes)
     assert all(width <= 40 + 2 * REACH_PX for _, width in sizes)
+
+
+def test_steps_are_chosen_on_the_middle_of_large_pictures(slide, monkeypatch):
+    for module in ("reading", "windows"):
+        monkeypatch.setattr(f"pixelwise.data.{module}.LARGE_PIXELS", 1000)
+    monkeypatch.setattr("pixelwise.evaluation.instance_completion.MIDDLE_PX", 60)
+    manifest = build_manifest(slide, task="instances", mask_kind="instance", use_cache=False)
+    reader = SampleReader(slide, manifest)
+    asked = []
+
+    class Seen:
+        model = SimpleNamespace(preprocess=GREY)
+
+        def predict(self, image, *, probabilities):
+            asked.append((image, probabilities))
+            raise KeyboardInterrupt
+
+    work = SimpleNamespace(
+        manifest=manifest, reader=reader, predictor=Seen(), order=np.arange(2), indices=np.arange(1), should_stop=int
+    )
+    with pytest.raises(KeyboardInterrupt):
+        next(_answers(work))
+    height, width = manifest.size(0)
+    down, across = (slice(side // 2 - 30, side // 2 + 30) for side in (height, width))
+    np.testing.assert_array_equal(asked[0][0], reader.image(0)[down, across])
+    _, classes, objects = _middle(work, 0)
+    np.testing.assert_array_equal(classes, reader.label_map(0)[down, across])
+    pairs = np.unique(np.stack([objects.ravel(), reader.objects(0)[down, across].ravel()]), axis=1)
+    assert len(np.unique(pairs[0])) == len(np.unique(pairs[1])) == pairs.shape[1] > 2
+    Seen.model.preprocess = dataclasses.replace(GREY, resize="stretch", size=(64, 64))
+    assert _middle(work, 0) is None  # resized, a part would look larger than the whole
 
 
 def test_connected_pieces_are_known_from_the_whole_mask_alone(tmp_path, monkeypatch):

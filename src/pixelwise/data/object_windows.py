@@ -2,8 +2,8 @@
 
 The weight of a pixel depends on the objects around it as far as :data:`REACH_PX`: the window is read with so much more
 on every side. Weights are then those of the whole picture, within the same millionth of w_0 that
-:mod:`pixelwise.data.weight_map` leaves out; the weights of the classes are counted over the whole mask, once. Numbers
-of objects are those of the window, 1 to n.
+:mod:`pixelwise.data.weight_map` leaves out; the weights of the classes are counted over the whole mask, once in
+each process that reads it. Numbers of objects are those of the window, 1 to n.
 """
 
 import math
