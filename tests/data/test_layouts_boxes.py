@@ -86,6 +86,15 @@ def test_cocos_files_one_for_each_split(tmp_path):
     assert any("of which 1 of crowds left out" in note for note in manifest.notes)
 
 
+def test_predictions_that_name_pictures_by_paths_of_elsewhere_are_read(tmp_path):
+    root = pictures(tmp_path / "d", "images/a.png", "images/b.png")
+    names = [(1, "/elsewhere/new/a.png"), (2, "new/b.png")]
+    (root / "objects.json").write_text(coco(names, [(1, 7, [1, 2, 4, 4.5], 0), (2, 3, [0, 0, 30, 20], 0)]))
+    manifest = build_manifest(root)
+    assert found(manifest) == {"images/a.png": "1 1 2 5 6.5", "images/b.png": "0 0 0 30 20"}
+    assert "Found by name alone: 2 files." in manifest.notes
+
+
 def test_a_file_beside_the_pictures_of_its_split(tmp_path):
     root = pictures(tmp_path / "d", "train/a.png", "valid/a.png")
     for split in ("train", "valid"):

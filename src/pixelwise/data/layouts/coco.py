@@ -171,8 +171,7 @@ def _add(listing: Listing, finder: FileFinder, name: str, content: _File, split:
             boxes.setdefault(str(annotation.image_id), []).append((index, (x, y, x + width, y + height)))
     folder = name.rpartition("/")[0]
     for image in content.images:
-        beside = f"{folder}/{image.file_name}" if folder else image.file_name
-        path = finder.find(beside) if beside in finder.files else finder.find(image.file_name)
+        path = _find(finder, folder, image.file_name)
         if path is None:
             listing.faults.append((show_path(name), finder.why_not(image.file_name)))
             continue
@@ -187,6 +186,17 @@ def _add(listing: Listing, finder: FileFinder, name: str, content: _File, split:
         f"{counted(len(content.annotations), 'annotation')}"
         + (f", of which {crowds} of crowds left out." if crowds else ".")
     )
+
+
+def _find(finder: FileFinder, folder: str, name: str) -> str | None:
+    """Return the file of an image: beside the JSON file, by its path, or by its name where only one file has it.
+
+    Predictions name their pictures by the paths that they were given, which mean nothing from another folder.
+    """
+    beside = f"{folder}/{name}" if folder else name
+    if beside in finder.files:
+        return finder.find(beside)
+    return finder.find(name) or finder.find(name.replace("\\", "/").rpartition("/")[2])
 
 
 def _fault(annotation: _Annotation, known: set[str], labels: Mapping[str, str], place: Mapping[str, Any]) -> str:
