@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelwise.data import samples
+from pixelwise.data.draws import check_seed
 from pixelwise.errors import OutputError
 from pixelwise.evaluation.scores import Score, Scores
 from pixelwise.predict.files import predict_files
@@ -71,10 +72,12 @@ def run_demo(
         quiet: show no progress of the training.
 
     Raises:
+        UsageError: the seed is negative or too large.
         OutputError: ``out`` cannot be written, or holds something that this did not make.
 
     """
     say = say or _say_nothing
+    check_seed(seed)
     _prepare(out, overwrite=overwrite)
     say("Writing two small data sets as folders of pictures ...")
     fashion = samples.write_fashion(out / "fashion", train=size.train_pictures, test=size.test_pictures)

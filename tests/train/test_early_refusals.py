@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pixelwise.cli import training as command
+from pixelwise.demo import run_demo
 from pixelwise.errors import PixelwiseError, RecipeError, UsageError
 from pixelwise.training.session import train
 from pixelwise.training.start import OPTIONS
@@ -44,3 +45,17 @@ def test_a_loss_is_looked_at_where_the_network_is_open(tmp_path: Path) -> None:
 def test_options_are_those_of_the_command_and_of_python() -> None:
     for function in (train, command.train):
         assert set(inspect.signature(function).parameters) >= OPTIONS
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_seeds_without_a_stream_leave_nothing_behind(tmp_path: Path, seed: int) -> None:
+    """They were refused by the first draw, in a run folder that then stood in the way of the corrected command."""
+    message = f"seed={seed}. Expected a whole number from 0 to 2**64 - 1. Choose another seed."
+    for attempt in (
+        lambda: train(tmp_path / "missing", "unet16", seed=seed, out=tmp_path / "run", quiet=True),
+        lambda: run_demo(tmp_path / "demo", seed=seed, quiet=True),
+    ):
+        with pytest.raises(UsageError) as caught:
+            attempt()
+        assert str(caught.value) == message
+    assert list(tmp_path.iterdir()) == []

@@ -17,6 +17,17 @@ from pixelwise.errors import UsageError
 _ORDER, _SAMPLE, _PLACE, _PICTURE = 1, 2, 3, 4
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed that has no stream of its own.
+
+    Raises:
+        UsageError: it is negative or has more than 64 bits.
+
+    """
+    if not 0 <= seed < 1 << 64:
+        raise UsageError(f"seed={seed}", expected="a whole number from 0 to 2**64 - 1", do="Choose another seed")
+
+
 def sample_generator(seed: int, epoch: int, index: int, patch: int = 0) -> np.random.Generator:
     """Return the generator that belongs to one sample, or one of its patches, in one epoch of one run."""
     return _generator(seed, _SAMPLE, epoch, index, patch)
@@ -40,8 +51,7 @@ def epoch_order(n: int, *, seed: int, epoch: int, shuffle: bool) -> NDArray[np.i
 
 
 def _generator(seed: int, purpose: int, epoch: int, index: int, patch: int = 0) -> np.random.Generator:
-    if not 0 <= seed < 1 << 64:
-        raise UsageError(f"seed={seed}", expected="a whole number from 0 to 2**64 - 1", do="Choose another seed")
+    check_seed(seed)
     key = np.array([seed, purpose], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=np.array([0, patch, epoch, index], np.uint64)))
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from pixelwise.data.draws import check_seed
 from pixelwise.data.task_names import TaskName
 from pixelwise.errors import Interrupted, OutputError, UsageError
 from pixelwise.evaluation import complete_model, evaluate_run
@@ -83,7 +84,7 @@ def train(
         settings: overrides of fields of the recipe and of the network, as text: ``{"epochs": "20"}``.
         out: the run folder; None = ``runs/NAME``, numbered where it is taken.
         name: the run's name; None = the last part of ``out``, or DATA-NETWORK.
-        seed: of weights, splits, order, augmentation and dropout.
+        seed: of weights, splits, order, augmentation and dropout; from 0 to 2**64 - 1.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: float32, bfloat16, or auto: bfloat16 where the hardware has it and it pays.
         batch: pictures per forward pass; auto = the recipe's, but at most a quarter of the training pictures, and in
@@ -120,6 +121,7 @@ def train(
         spec, chosen = choose_spec(spec, chosen, settings)
     check_loss_text(settings.get("loss", chosen.loss))
     _check_numbers(workers=workers, batch=batch, checkpoint_steps=checkpoint_steps)
+    check_seed(seed)
     root, options = Path(data), options or DataOptions()
     options = dataclasses.replace(options, task=task or options.task, bad_images=bad_images)
     may_resume = on_existing == "resume"
