@@ -4,6 +4,7 @@
 
     PixelwiseError (ValueError)      exit code 2
     ├── UsageError                   an option, name or value on the command line or in a call
+    │   └── TooLittleMemoryError     a budget of memory that does not suffice
     ├── DataError                    a data set as a whole: layout, classes, splits, manifest
     │   ├── ImageError               one picture
     │   └── MaskError                one mask
@@ -58,6 +59,10 @@ def _rebuild(kind: type[PixelwiseError], came: str, expected: str, do: str) -> P
 
 class UsageError(PixelwiseError):
     """An option, name or value on the command line or in a call is wrong."""
+
+
+class TooLittleMemoryError(UsageError):
+    """A budget of memory does not suffice for one tile."""
 
 
 class DataError(PixelwiseError):

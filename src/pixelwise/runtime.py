@@ -4,8 +4,8 @@
 is paid for again with page faults. :func:`keep_freed_memory` raises the allocator's thresholds so that freed blocks
 stay in the process (``benchmarks/allocator.py`` shows the gain). The price is that memory, once used, stays reserved
 until the process ends. Where memory has a budget, :func:`return_freed_memory` does the opposite: by default glibc
-learns to keep blocks of up to 32 MiB, which go to pieces over many tiles (2.6 GB instead of 1.6 GB for 32,768 x 32,768
-pixels).
+learns to keep blocks of up to 32 MiB, which go to pieces over many tiles (``benchmarks/large_image.py`` tells the
+peak). :func:`returned_memory` does so for a while.
 
 *Threads.* OpenMP's threads spin while they wait for each other. On a busy machine they take the processor from the one
 that they wait for; putting them to sleep at once costs a small network more than the second thread gains.
@@ -15,12 +15,25 @@ that they wait for; putting them to sleep at once costs a small network more tha
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4  # <malloc.h>: M_TRIM_THRESHOLD and so on
 _KEEP_BYTES = 2**31 - 1
 _GROW_BYTES = 64 * 2**20
 _LARGE_BYTES = 2**20
 _MOST_BLOCKS = 2**16
+
+
+@dataclass(slots=True)
+class _Process:
+    """How this process uses memory: the C library cannot be asked."""
+
+    keeps_memory: bool = False
+
+
+_process = _Process()
 
 SPIN_COUNT = "50000"
 """Of GNU OpenMP, which torch's Linux builds use."""
@@ -48,7 +61,8 @@ def keep_freed_memory() -> bool:
         Whether the C library accepted all three settings; False where there is no ``mallopt`` (macOS, musl).
 
     """
-    return _set((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _KEEP_BYTES), (_TOP_PAD, _GROW_BYTES))
+    _process.keeps_memory = _set((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _KEEP_BYTES), (_TOP_PAD, _GROW_BYTES))
+    return _process.keeps_memory
 
 
 def return_freed_memory() -> bool:
@@ -64,8 +78,21 @@ def return_freed_memory() -> bool:
         (_MMAP_MAX, _MOST_BLOCKS), (_MMAP_THRESHOLD, _LARGE_BYTES), (_TRIM_THRESHOLD, _LARGE_BYTES), (_TOP_PAD, 0)
     )
     if accepted:
+        _process.keeps_memory = False
         ctypes.CDLL(None).malloc_trim(0)
     return accepted
+
+
+@contextmanager
+def returned_memory() -> Iterator[None]:
+    """Return freed memory at once for the length of a block, then keep it again where it was kept before."""
+    kept = _process.keeps_memory
+    return_freed_memory()
+    try:
+        yield
+    finally:
+        if kept:
+            keep_freed_memory()
 
 
 def _set(*settings: tuple[int, int]) -> bool:

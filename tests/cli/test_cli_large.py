@@ -13,6 +13,7 @@ import pytest
 import tifffile
 import torch
 
+from large_pictures import field_of
 from pixelwise.cli.large import parse_memory
 from pixelwise.data.images import read_stored
 from pixelwise.errors import UsageError
@@ -21,19 +22,11 @@ from pixelwise.predict.large.work import Work
 from pixelwise.predict.tiling import planner
 
 PICTURE = np.random.default_rng(4).integers(0, 200, (90, 110), np.uint8)
-_receptive_field = planner.receptive_field
-_FIELDS = {}
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     """Follow each network's graph once."""
-
-    def field_of(network, size=None):
-        key = (network.spec, size)
-        if key not in _FIELDS:
-            _FIELDS[key] = _receptive_field(network, size)
-        return _FIELDS[key]
 
     monkeypatch.setattr(planner, "receptive_field", field_of)
     monkeypatch.setattr(work, "block_sides", lambda size, fmt: (48, 48))
@@ -152,7 +145,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_bytes(trained, tmp_path):
     np.save(tmp_path / "a.npy", np.random.default_rng(4).integers(0, 200, (300, 400), np.uint8))
     process = predict_in_a_process(trained, tmp_path / "a.npy", tmp_path / "once")
     assert process.communicate()[1] == ""
-    journal = tmp_path / "twice" / "masks" / "a.tif.journal"
+    journal = tmp_path / "twice" / "masks" / "a.journal"
     kills = 0
     for _ in range(5):
         process = predict_in_a_process(trained, tmp_path / "a.npy", tmp_path / "twice")

@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 import tifffile
 
+from large_pictures import contents, field_of
 from pixelwise.cli import large
 from pixelwise.data.images import read_stored
 from pixelwise.data.regions import opening
+from pixelwise.predict.tiling import planner
 
 PICTURE = np.random.default_rng(4).integers(0, 200, (90, 110), np.uint8)
 
 
 @pytest.fixture(autouse=True)
 def _large_from_4000_pixels_on(monkeypatch):
+    """And each network's graph is followed once."""
     monkeypatch.setattr(opening, "LARGE_PIXELS", 4000)
+    monkeypatch.setattr(planner, "receptive_field", field_of)
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ def rows(table):
         return {row["path"] + row["frame"]: row for row in csv.DictReader(file)}
 
 
-@pytest.mark.parametrize("given", ["folder", "patterns", "names"])
+@pytest.mark.parametrize("given", ["folder", "names", pytest.param("patterns", marks=pytest.mark.slow)])
 def test_large_pictures_go_their_way_among_small_ones(pixelwise, trained, folder, tmp_path, given):
     if given == "names":  # a Zarr may be called anything where it is named
         array = (folder / "array.zarr").rename(folder / "array")
@@ -77,10 +81,10 @@ def test_a_command_that_was_stopped_between_pictures_goes_on_with_the_next(
     with monkeypatch.context() as patch:
         predict, calls = large.LargePictures.predict, iter(range(9))
 
-        def stopped(self, item, cells, *, keep_finished):
+        def stopped(self, item, cells, *, keep_finished, begins):
             if next(calls) == 2:
                 raise KeyboardInterrupt
-            return predict(self, item, cells, keep_finished=keep_finished)
+            return predict(self, item, cells, keep_finished=keep_finished, begins=begins)
 
         patch.setattr(large.LargePictures, "predict", stopped)
         pixelwise(*command)
@@ -95,6 +99,19 @@ def test_a_command_that_was_stopped_between_pictures_goes_on_with_the_next(
     assert (refused.code, "would be replaced" in refused.err) == (2, True)
     assert pixelwise(*command, "--overwrite", "-q").code == 0
     assert [path.stat().st_mtime_ns for path in summaries] > before
+
+
+def test_a_refused_command_leaves_what_it_was_to_replace(pixelwise, trained, folder, tmp_path):
+    command = ("predict", trained / "masks", folder / "large.tif", "--out", tmp_path / "out", "--tile", 48, "-q")
+    assert pixelwise(*command).code == 0
+    before = contents(tmp_path / "out")
+    refused = pixelwise(*command, "--overwrite", "--memory", "10MB")
+    assert refused.code == 2
+    assert "is too little for one tile" in refused.err
+    truncated(folder / "large.tif")
+    failed = pixelwise(*command, "--overwrite")
+    assert (failed.code, "is damaged or truncated" in failed.err) == (2, True)
+    assert contents(tmp_path / "out") == before
 
 
 def truncated(path):

@@ -1,14 +1,16 @@
 """Scores of pictures that are predicted tile by tile and compared strip by strip, against those in memory."""
 
 import signal
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import tifffile
 
+from pixelwise import runtime
 from pixelwise.data import reading, windows
 from pixelwise.data.manifest import build_manifest
-from pixelwise.errors import Interrupted, UsageError
+from pixelwise.errors import Interrupted, TooLittleMemoryError, UsageError
 from pixelwise.evaluation import evaluate
 from pixelwise.evaluation import large as large_module
 from pixelwise.predict.large import LargeOptions
@@ -71,6 +73,38 @@ def test_outlines_need_whole_label_maps(slides, by_region):
 def test_an_ensemble_keeps_pictures_in_memory(slides, by_region):
     evaluate(segmenter(), slides, build_manifest(slides), ensemble=[segmenter(1)])
     assert by_region == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "budgets"),
+    [(TooLittleMemoryError("memory=2 GB is too little"), [2 * 10**9, None]), (UsageError("no Zarr"), [2 * 10**9])],
+)
+def test_only_too_little_memory_is_tried_again_with_more(slides, by_region, monkeypatch, fault, budgets):
+    given, run = [], large_module.predict_large
+
+    def refusing_a_budget(member, path, out, options, **more):
+        given.append(options.memory_bytes)
+        if options.memory_bytes:
+            raise fault
+        return run(member, path, out, options, **more)
+
+    monkeypatch.setattr(large_module, "predict_large", refusing_a_budget)
+    with nullcontext() if None in budgets else pytest.raises(UsageError, match="no Zarr"):
+        evaluate(segmenter(), slides, build_manifest(slides))
+    assert given[:2] == budgets
+
+
+def test_memory_is_kept_again_after_a_large_picture(slides, by_region, monkeypatch):
+    calls = []
+    monkeypatch.setattr(runtime, "_set", lambda *settings: calls.append(settings) or True)
+    monkeypatch.setattr(runtime, "_process", runtime._Process())
+    evaluate(segmenter(), slides, build_manifest(slides))
+    given_back = calls[-1]
+    assert runtime.keep_freed_memory()
+    kept = calls[-1]
+    assert kept != given_back
+    evaluate(segmenter(), slides, build_manifest(slides))
+    assert calls[-1] == kept
 
 
 def test_a_signal_stops_between_tiles(slides, by_region):

@@ -9,7 +9,7 @@ import tifffile
 
 from large_pictures import PICTURE, predict
 from pixelwise.errors import ImageError
-from pixelwise.predict.bands import Strip
+from pixelwise.predict.bands import Rows, Strip, bands_of
 from pixelwise.predict.coco import open_coco
 from pixelwise.predict.geojson import open_geojson
 from pixelwise.predict.large import LargeOptions, predict_large
@@ -110,3 +110,23 @@ def test_an_object_that_does_not_fit_is_refused_and_one_that_fits_is_traced():
         "outlines take at most 0 MB. Allow more memory (--memory), or leave geojson and coco out (--write): the tiles "
         "are kept."
     )
+
+
+def test_an_old_object_beside_one_of_a_far_higher_number_costs_no_more(monkeypatch):
+    labels = np.zeros((6, 8), np.int32)
+    labels[:, 1:3], labels[2:5, 4:7] = 1, 3_000_000
+    found, lengths = scipy.ndimage.find_objects, []
+
+    def counted(*arguments):
+        lengths.append(len(boxes := found(*arguments)))
+        return boxes
+
+    monkeypatch.setattr(scipy.ndimage, "find_objects", counted)
+    rows = Rows(labels, None, np.zeros(3_000_001, np.uint8))
+    outliner = Outliner(10**6, is_scored=False)
+    shapes = [shape for band in bands_of(iter([rows]), 6, None) for shape in outliner.add(band)]
+    assert [(shape.number, shape.area_px, shape.box) for shape in shapes] == [
+        (3_000_000, 9, (4, 2, 7, 5)),
+        (1, 12, (1, 0, 3, 6)),
+    ]
+    assert max(lengths) == 2

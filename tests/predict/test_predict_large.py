@@ -12,7 +12,7 @@ from pixelwise import catalogue
 from pixelwise.data.images import read_image, read_stored
 from pixelwise.data.metadata import Metadata, MetadataColumn
 from pixelwise.data.regions import open_source
-from pixelwise.errors import ImageError, UsageError
+from pixelwise.errors import DataError, ImageError, UsageError
 from pixelwise.predict.large import LargeOptions, run
 from pixelwise.predict.large.blend import Blend
 from pixelwise.predict.member import Member
@@ -158,7 +158,7 @@ def test_what_a_table_says_of_the_picture_reaches_every_tile(picture, tmp_path):
     summary = predict(member, picture, tmp_path / "out", cells=told)
     assert len(summary.plan) > 9
     np.testing.assert_array_equal(read_stored(summary.places.mask)[1][..., 0], wholes[0])
-    with pytest.raises(UsageError, match=r"Nothing is said of age, stain for .*big\.tif\. Expected"):
+    with pytest.raises(DataError, match=r"Nothing is said of age, stain for .*big\.tif\. Expected"):
         predict(member, picture, tmp_path / "untold")
     predict(member, picture, tmp_path / "stopped", cells=told, should_stop=stop_after(3))
     with pytest.raises(UsageError, match=r"which differs in what is said of the picture \(--metadata\)\. Expected"):

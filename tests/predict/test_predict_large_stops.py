@@ -175,7 +175,7 @@ def test_results_are_replaced_only_when_asked_and_overwriting_goes_on_too(member
 
 def test_one_process_at_a_time(member, picture, tmp_path):
     out = tmp_path / "out"
-    journal = out / "masks" / "big.tif.journal"
+    journal = out / "masks" / "big.journal"
 
     def meddle(done, _total):
         if done == 1:

@@ -56,6 +56,25 @@ def test_readers_find_what_was_written(tmp_path, fmt, data):
 
 
 @pytest.mark.parametrize("fmt", ["tiff", "zarr"])
+def test_what_stands_under_the_name_is_not_taken_for_the_unfinished_output(tmp_path, fmt):
+    path, regions = tmp_path / f"a{SUFFIXES[fmt]}", tiles(LABELS.shape[:-1], 64)
+    stopped = open_sink(path, fmt, form_of(LABELS, fmt))
+    write(stopped, LABELS, regions[:3])
+    noted = {place: record for place, record, _ in stopped.flush()}
+    stopped.abandon()
+    older = open_sink(tmp_path / f"older{SUFFIXES[fmt]}", fmt, form_of(LABELS, fmt))
+    write(older, 3 - LABELS, regions)
+    older.close()
+    older.path.rename(path)
+    successor = open_sink(path, fmt, form_of(LABELS, fmt), noted)
+    assert not successor.holds(regions[3])
+    write(successor, LABELS, regions)
+    successor.close()
+    with open_source(path, 2, stored=True) as source:
+        np.testing.assert_array_equal(source.read(((0, 150), (0, 205))), LABELS)
+
+
+@pytest.mark.parametrize("fmt", ["tiff", "zarr"])
 @pytest.mark.parametrize("stop_at", [0, 3, 11, 12])
 def test_a_successor_ends_in_the_same_bytes(tmp_path, fmt, stop_at):
     regions = tiles(LABELS.shape[:-1], 64)

@@ -33,6 +33,18 @@ def test_squares_are_averaged_strip_by_strip(monkeypatch):
     assert max(read) <= 4 * 3 * 141
 
 
+@pytest.mark.parametrize("size", [(3, 900), (900, 3)])
+def test_a_picture_thinner_than_a_square_keeps_one_line(monkeypatch, size):
+    monkeypatch.setattr(mask_shots, "_SIDE_PX", 50)
+    picture, labels = RNG.integers(0, 255, (*size, 1), np.uint8), RNG.integers(0, 4, size, np.uint8)
+    image, small = shrunk(windowed(picture, []), windowed(labels, []))
+    along, shape = int(np.argmin(size)), (1, 50) if size[0] < size[1] else (50, 1)
+    assert (image.shape, small.shape) == ((*shape, 1), shape)
+    means = picture[..., 0].astype(float).mean(along).reshape(50, 18).mean(1)
+    assert np.abs(image.ravel() - means).max() < 1 + 1e-4
+    assert (small.ravel() == labels.take(0, along)[::18]).all()
+
+
 def test_the_panels_of_a_large_picture_are_itself_and_the_truth(monkeypatch):
     picture, labels = RNG.integers(0, 255, (60, 80, 3), np.uint8), RNG.integers(0, 2, (60, 80), np.uint8)
 

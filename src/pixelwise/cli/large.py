@@ -49,7 +49,6 @@ class LargePictures:
         stop: asked between tiles.
         device: of the model.
         quiet: say nothing.
-        finish: called when the last one is done.
 
     """
 
@@ -62,13 +61,12 @@ class LargePictures:
         *,
         device: str,
         quiet: bool,
-        finish: Callable[[], object],
     ) -> None:
         from pixelwise.predict.protocols import CENTRE
 
         model = predictor.model
         self._predictor, self._out, self._options, self._stop = predictor, out, options, stop
-        self._device, self._quiet, self._finish = device, quiet, finish
+        self._device, self._quiet = device, quiet
         self._is_single = len(predictor.models) == 1 and predictor.protocol == CENTRE
         self._takes_tiles = self._is_single and model.spec.task == "segmentation" and model.preprocess.resize == "none"
 
@@ -79,10 +77,6 @@ class LargePictures:
         dimensions: Literal[2, 3] = 3 if self._predictor.model.spec.dimensions == 3 else 2
         return is_array(path) or (self._takes_tiles and is_large(path, dimensions))
 
-    def finish(self) -> None:
-        """Take note that the last one is done."""
-        self._finish()
-
     @cached_property
     def _member(self) -> "Member":
         from pixelwise.predict.member import Member
@@ -90,7 +84,9 @@ class LargePictures:
 
         return Member(self._predictor.model, self._device, 1, CENTRE)
 
-    def predict(self, item: "InputItem", cells: "Cells | None", *, keep_finished: bool) -> tuple[str, "LargeRow"]:
+    def predict(
+        self, item: "InputItem", cells: "Cells | None", *, keep_finished: bool, begins: Callable[[], object]
+    ) -> tuple[str, "LargeRow"]:
         """Predict a picture, and say what came of it.
 
         Raises:
@@ -119,6 +115,7 @@ class LargePictures:
                 pipeline=self._predictor.pipeline,
                 target=item.target,
                 cells=cells,
+                begins=begins,
                 progress=progress,
                 should_stop=lambda: self._stop.signal_number is not None,
             )

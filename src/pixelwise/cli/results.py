@@ -149,6 +149,8 @@ def predict(
     from pixelwise.runtime import keep_freed_memory
     from pixelwise.training.signals import StopRequest
 
+    if keep_memory:
+        keep_freed_memory()
     further = parse_names(write)
     memory_bytes = None if memory is None else parse_memory(memory)
     options = LargeOptions(
@@ -166,11 +168,7 @@ def predict(
     )
     with StopRequest() as stop:
         stop.defer()  # the picture or tile at hand is finished, and what was done is kept
-        tiles = LargePictures(
-            predictor, out, options, stop, device=device, quiet=quiet,
-            # not before: large pictures have a budget, and memory that is kept goes to pieces
-            finish=keep_freed_memory if keep_memory else lambda: None,
-        )  # fmt: skip
+        tiles = LargePictures(predictor, out, options, stop, device=device, quiet=quiet)
         with progress_bar("predicting", quiet=quiet) as progress:
             summary = predict_files(
                 predictor, inputs, out, fmt=table, overlays=overlays, probabilities=probabilities,

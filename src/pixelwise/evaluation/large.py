@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pixelwise.data.masks import IGNORE
 from pixelwise.data.windows import WindowedArray, open_mask_windows
-from pixelwise.errors import UsageError
+from pixelwise.errors import TooLittleMemoryError, UsageError
 from pixelwise.evaluation.work import Work
 from pixelwise.metrics import confusion_matrix
 from pixelwise.predict.large import LargeOptions, predict_large
@@ -79,7 +79,7 @@ def confusion_by_strips(
         )
         try:
             summary = predict(LargeOptions(memory_bytes=_MEMORY_BYTES, missing="fill"))
-        except UsageError:  # the network's smallest tile takes more
+        except TooLittleMemoryError:  # the network's smallest tile takes more
             summary = predict(LargeOptions(missing="fill"))
         predicted = open_mask_windows(summary.places.mask)
         for stored, said in zip(truth.strips(), predicted.strips(), strict=True):

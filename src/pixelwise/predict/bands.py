@@ -79,19 +79,33 @@ def bands_of(rows: Iterator[Rows], height: int, gap: GapStep | None) -> Iterator
     if gap is not None:
         rows, reach_px = _closed(rows, gap, height), gap.reach_px
     for part in rows:
-        occurs = np.zeros(len(part.classes), np.bool_)
-        occurs[part.labels] = True
-        occurs[0] = True
-        present = np.flatnonzero(occurs)
-        place = np.zeros(len(part.classes), np.int32)
-        place[present] = np.arange(len(present))
-        sums = sums_of(place[part.labels], part.classes[present], part.values, (top, 0))
+        present, places = numbers_in(part.labels)
+        sums = sums_of(places, part.classes[present], part.values, (top, 0))
         parts = parts.joined(replace(sums, numbers=present[sums.numbers]))
         bottom = top + len(part.labels)
         goes_on = (parts.boxes[:, 3] >= bottom - reach_px) & (bottom < height)
         done = parts.chosen(~goes_on)
         yield Band(top, part.labels, part.classes, measured(done.chosen(np.lexsort([done.numbers, done.boxes[:, 3]]))))
         top, parts = bottom, parts.chosen(goes_on)
+
+
+def numbers_in(labels: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """Find the numbers of rows, which lie far apart where an old object stands among new ones.
+
+    Args:
+        labels: (h, W), 0 for none.
+
+    Returns:
+        The numbers that occur, (n + 1,), rising, the first one 0 in any case; and (h, W), the place of each among them.
+
+    """
+    occurs = np.zeros(int(labels.max(initial=0)) + 1, np.bool_)
+    occurs[labels] = True
+    occurs[0] = True
+    numbers = np.flatnonzero(occurs)
+    place = np.zeros(len(occurs), np.int32)
+    place[numbers] = np.arange(len(numbers))
+    return numbers, place[labels]
 
 
 def _closed(rows: Iterator[Rows], gap: GapStep, height: int) -> Iterator[Rows]:

@@ -21,6 +21,7 @@ Where no picture can be predicted, nothing is left. Large pictures go from file 
 :mod:`pixelwise.predict.large.places`), before the others, and have a row in the first table.
 """
 
+import functools
 import math
 import time
 from collections import Counter
@@ -54,13 +55,16 @@ class TilePredictor(Protocol):
     def is_large(self, path: Path) -> bool:
         """Tell whether a picture is predicted so."""
 
-    def predict(self, item: InputItem, cells: Cells | None, *, keep_finished: bool) -> tuple[str, Row]:
+    def predict(
+        self, item: InputItem, cells: Cells | None, *, keep_finished: bool, begins: Callable[[], object]
+    ) -> tuple[str, Row]:
         """Predict a picture.
 
         Args:
             item: the picture.
             cells: what is said of it.
             keep_finished: results of the very same prediction may stay.
+            begins: called before the first result is made, when nothing stands in the way any more.
 
         Returns:
             The path of its mask under the folder of the results, and what the table says of it.
@@ -69,9 +73,6 @@ class TilePredictor(Protocol):
             DataError: the picture cannot be used.
 
         """
-
-    def finish(self) -> None:
-        """Take note that the last one is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,20 +234,23 @@ def _predict_large(
     """Predict large pictures; return what the table says of them.
 
     The table is written last. Where it is not there, whole results of the same prediction are those of a command that
-    was stopped before its end, and stay.
+    was stopped before its end, and stay. One that is to be replaced goes when the first picture's results do: from then
+    on this command is the one that was not finished.
     """
     keep_finished = not table.exists()
-    if not keep_finished and items:
-        table.unlink()  # it is to be replaced: from here on this command is the one that was not finished
     rows = []
     for item in items:
         try:
-            mask, row = tiles.predict(item, _cells_of(item, said), keep_finished=keep_finished)
+            mask, row = tiles.predict(
+                item,
+                _cells_of(item, said),
+                keep_finished=keep_finished,
+                begins=functools.partial(table.unlink, missing_ok=True),
+            )
         except DataError as error:
             failures.append((item.name, str(error)))
         else:
             rows.append((item, mask, row))
-    tiles.finish()
     return rows
 
 

@@ -17,12 +17,27 @@ _CHUNK_PX = 1 << 19
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectSums:
-    """Sums over n objects or parts of them; columns have n rows.
+class ObjectRows:
+    """What is known of n objects, or of parts of them: columns of n rows.
 
     Attributes:
-        numbers: of the objects, rising.
+        numbers: of the objects.
         classes: index of the class.
+
+    """
+
+    numbers: NDArray[np.int64]
+    classes: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectSums(ObjectRows):
+    """Sums over n objects or parts of them, in rising order of their numbers.
+
+    Attributes:
         areas: pixels.
         means: (n, 2), x and y of the pixels' indices.
         spreads: (n, 3), sums of squared deviations from the means: x x, y y, x y.
@@ -31,16 +46,11 @@ class ObjectSums:
 
     """
 
-    numbers: NDArray[np.int64]
-    classes: NDArray[np.uint8]
     areas: NDArray[np.int64]
     means: NDArray[np.float64]
     spreads: NDArray[np.float64]
     boxes: NDArray[np.int64]
     probabilities: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
     @classmethod
     def none(cls) -> Self:

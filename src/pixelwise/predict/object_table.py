@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pixelwise.data.names import show_path
 from pixelwise.predict.inputs import WHOLE, InputItem
-from pixelwise.predict.object_sums import ObjectSums, sums_of
+from pixelwise.predict.object_sums import ObjectRows, ObjectSums, sums_of
 from pixelwise.predict.table import TableFormat, csv_line
 from pixelwise.storage.atomic import atomic_file
 
@@ -31,12 +31,10 @@ _PIXEL_VARIANCE = 1 / 12
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectTable:
-    """The objects 1 to n of a picture; every column is (n,) unless it says otherwise.
+class ObjectTable(ObjectRows):
+    """The objects of a picture; numbers are those of the label image, and columns are (n,) unless they say otherwise.
 
     Attributes:
-        numbers: in the label image.
-        classes: index of the class.
         areas_px: pixels.
         centroids_px: (n, 2), x and y.
         boxes_px: (n, 4), x_min, y_min, x_max, y_max.
@@ -45,16 +43,11 @@ class ObjectTable:
 
     """
 
-    numbers: NDArray[np.int64]
-    classes: NDArray[np.uint8]
     areas_px: NDArray[np.int64]
     centroids_px: NDArray[np.float64]
     boxes_px: NDArray[np.int64]
     probabilities: NDArray[np.float64]
     axes_px: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.numbers)
 
     @property
     def eccentricities(self) -> NDArray[np.float64]:

@@ -64,19 +64,21 @@ def shrunk(picture: WindowedArray, labels: WindowedArray) -> tuple[NDArray[Any],
 
     Returns:
         (h, w, C) means of squares of n x n pixels, of the picture's type, and (h, w) uint8, the label in the upper left
-        corner of each square; pixels beyond the last whole square are left out.
+        corner of each square; pixels beyond the last whole square are left out. Of a picture thinner than a square,
+        one line of means over all its thickness.
 
     """
     factor = -(-max(picture.shape[:2]) // _SIDE_PX)
-    height, width = (side // factor for side in picture.shape[:2])
+    tall, wide = (min(factor, side) for side in picture.shape[:2])
+    height, width = picture.shape[0] // tall, picture.shape[1] // wide
     image = np.empty((height, width, picture.shape[2]), picture.dtype)
     small = np.empty((height, width), np.uint8)
     for top in range(0, height, _STRIP_PX):
         bottom = min(top + _STRIP_PX, height)
-        rows, columns = slice(top * factor, bottom * factor), slice(0, width * factor)
-        squares = picture[rows, columns].reshape(bottom - top, factor, width, factor, -1)
+        rows, columns = slice(top * tall, bottom * tall), slice(0, width * wide)
+        squares = picture[rows, columns].reshape(bottom - top, tall, width, wide, -1)
         image[top:bottom] = squares.mean((1, 3), dtype=np.float32)
-        small[top:bottom] = labels[rows, columns][::factor, ::factor]
+        small[top:bottom] = labels[rows, columns][::tall, ::wide]
     return image, small
 
 

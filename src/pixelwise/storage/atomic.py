@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,7 @@ from typing import IO, Any
 from pixelwise.errors import OutputError, RunError
 
 _PREFIX = ".pixelwise-tmp-"
+_TEMPORARY = re.compile(rf"^{re.escape(_PREFIX)}\d+-")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -106,9 +107,17 @@ def check_writable(folder: Path) -> None:
         raise output_error(folder, error) from error
 
 
-def sweep_temporaries(folder: Path) -> list[Path]:
-    """Remove what a killed writer left in ``folder`` (call only while holding the folder's lock)."""
-    stale = sorted(folder.glob(f"{_PREFIX}*"))
+def sweep_temporaries(folder: Path, names: Collection[str] | None = None) -> list[Path]:
+    """Remove what a killed writer left in ``folder``.
+
+    Args:
+        folder: where to look; call only while holding its lock.
+        names: of files, where the lock is theirs alone: only what was to become one of them is removed.
+
+    """
+    stale = [
+        path for path in sorted(folder.glob(f"{_PREFIX}*")) if names is None or _TEMPORARY.sub("", path.name) in names
+    ]
     for path in stale:
         path.unlink(missing_ok=True)
     return stale

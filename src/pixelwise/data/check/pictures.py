@@ -10,10 +10,10 @@ from pixelwise.data.check.forms import paths_of, report_blank, report_channels
 from pixelwise.data.check.survey import Survey
 from pixelwise.data.manifest import DTYPES, Manifest
 from pixelwise.data.names import show_path
+from pixelwise.data.regions import LARGE_PIXELS
 from pixelwise.data.task_names import TaskName
 
 _SMALL_PX: Final = 16
-_LARGE_PIXELS: Final = 4096 * 4096
 _SLENDER: Final = 3.0
 _DIFFERENT_ASPECT: Final = 2.0
 _UINT16_TOP: Final = 65535
@@ -60,7 +60,7 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             "Check that they are not icons or remains; most networks need 32 px",
             paths_of(manifest, small),
         )
-    large = np.flatnonzero(height * width > _LARGE_PIXELS)
+    large = np.flatnonzero(height * width > LARGE_PIXELS)
     if len(large):
         row = int(large[0])
         findings.add(

@@ -23,7 +23,7 @@ def open_sink(path: Path, fmt: RegionFormat, form: Form, written: Mapping[Place,
         path: where it appears when it is whole; its name ends as :data:`SUFFIXES` says.
         fmt: its format.
         form: shape, type, and blocks, whose sides are as :func:`block_sides` gives them.
-        written: blocks that an earlier process wrote and noted down; None to begin anew.
+        written: blocks that an earlier process wrote and noted down; without any it is begun anew.
 
     Raises:
         UsageError: the zarr library is not installed.

@@ -93,7 +93,8 @@ class BlockSink(RegionSink):
     Args:
         path: where the output appears when it is whole.
         store: takes the blocks; its path is ``path`` with :data:`UNFINISHED` behind it.
-        written: blocks that an earlier process wrote; None to begin anew. What is written to them again is left out.
+        written: blocks that an earlier process wrote; without any it is begun anew. What is written to them again is
+            left out.
 
     Raises:
         OutputError: the place cannot be written.
@@ -110,11 +111,11 @@ class BlockSink(RegionSink):
         self._fresh: list[tuple[Place, Record, NDArray[Any]]] = []
         make_folder(path.parent)
         try:
-            if written is None:
+            if not self.written:  # whatever stands there is of nothing that was noted down
                 remove(store.path)
                 store.begin()
-            elif path.exists():  # stopped while the outputs got their names
-                self.is_complete = True
+            elif path.exists() and not store.path.exists() and len(self.written) == len(self.form.places):
+                self.is_complete = True  # stopped while the outputs got their names
             elif not store.go_on(self.written):
                 store.close()
                 raise RunError(
@@ -123,7 +124,8 @@ class BlockSink(RegionSink):
                     do="Begin anew",
                 )
         except OSError as error:
-            raise output_error(path, error) from error
+            store.close()
+            raise self._failed(error) from error
 
     def holds(self, region: Region) -> bool:
         """Tell whether every block that a region touches is written."""

@@ -6,7 +6,6 @@ JSON, before the zarr library sees them: kinds of numbers and codecs that could 
 refused. Chunks that are not there may be empty ones that their writer left out, or lost: see :data:`Missing`.
 """
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,14 @@ from numpy.typing import NDArray
 from pixelwise.data.headers import RESTORE
 from pixelwise.data.names import show_path
 from pixelwise.data.regions.base import Region, RegionSource, chunks_of, describe_region
+from pixelwise.data.regions.identity import folder_identity
 from pixelwise.data.regions.missing import Missing, refuse_missing
 from pixelwise.data.regions.values import MAX_CHUNK_BYTES, Axes, as_pixels, pixel_type
 from pixelwise.data.regions.zarr_metadata import ZarrArray, find_array
 from pixelwise.errors import ImageError, UsageError
+
+_METADATA = ("zarr.json",)
+"""Beside hidden files what is no chunk; its content is compared instead of its time."""
 
 
 class ZarrSource(RegionSource):
@@ -73,14 +76,8 @@ class ZarrSource(RegionSource):
 
     @property
     def identity(self) -> str:
-        """The metadata, and size and time of the first, the middle and the last chunk."""
-        found, places = self._found, chunks_of(tuple((0, side) for side in self._found.shape), self._found.files)
-        digest = hashlib.sha256(found.digest.encode())
-        for place in (places[0], places[len(places) // 2], places[-1]):
-            file = found.folder / found.key(place)
-            status = file.stat() if file.is_file() else None
-            digest.update(f"{status and (status.st_size, status.st_mtime_ns)}".encode())
-        return digest.hexdigest()
+        """The metadata, and name, size and time of every chunk's file."""
+        return folder_identity(self._found.folder, self._found.digest, _METADATA)
 
     def _read(self, region: Region) -> NDArray[Any]:
         try:

@@ -15,6 +15,9 @@ from pixelwise.data.regions.base import chunk_region, slices
 from pixelwise.data.regions.sink import Form, Place, Record, Store, sync_file
 from pixelwise.errors import UsageError
 
+_PARTIAL = ".partial"
+"""Behind the name of a file while the zarr library writes it."""
+
 
 class ZarrStore(Store):
     """Axes (c,) (z,) y, x: without channels where there is one.
@@ -53,9 +56,11 @@ class ZarrStore(Store):
         )
 
     def go_on(self, written: Mapping[Place, Record]) -> bool:
-        """Open the array; a block that was cut short is written anew."""
+        """Open the array; a block that was cut short is written anew, and what the library began of it is removed."""
         if not all(path.is_file() for path in (self.path / "0" / "zarr.json", *map(self._file, written))):
             return False
+        for begun in self.path.rglob(f"*{_PARTIAL}"):
+            begun.unlink()
         self._array = self._zarr.open_array(
             str(self.path / "0"), mode="r+", zarr_format=3, config={"write_empty_chunks": True}
         )

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelwise.data.regions import RegionSource
-from pixelwise.predict.large.journal import RunJournal, first_entry
+from pixelwise.predict.large.journal import RunJournal, first_entry, is_earlier
 from pixelwise.predict.large.places import Places
 from pixelwise.predict.postprocess import Pipeline
 from pixelwise.runs.model import Model
+from pixelwise.storage.atomic import output_error
 
 Begun = dict[str, Any]
 """Plain JSON, by what it is about."""
@@ -71,11 +72,41 @@ def read_begun(summary: Path) -> Begun | None:
 
 
 def open_journal(places: Places, begun: Begun, *, overwrite: bool) -> RunJournal:
-    """Go on with what the same command began, or begin anew."""
-    if not overwrite:
+    """Go on with what the same command began, or begin anew.
+
+    Raises:
+        UsageError: results that are there already, or an unfinished output of another prediction.
+        RunError: another process is at work on it, or the journal is damaged.
+        OutputError: it cannot be written.
+
+    """
+    if not overwrite and first_entry(places.journal) is None:
         places.refuse_standing()
-        return RunJournal(places.journal, begun)
-    return RunJournal(places.journal, begun, places.clear)
+
+    def prepare(is_resumed: bool) -> None:
+        try:
+            if not is_resumed:
+                places.clear(whole_ones=overwrite)
+            places.sweep()
+        except OSError as error:
+            raise output_error(places.mask, error) from error
+
+    return RunJournal(places.journal, begun, prepare, overwrite=overwrite)
+
+
+def take_over_journal(places: Places) -> None:
+    """Give a journal of the time when each format of outputs had its own the name that it has now.
+
+    Raises:
+        OutputError: the place cannot be written.
+
+    """
+    for path in places.earlier_journals:
+        if is_earlier(first_entry(path)) and not places.journal.exists():
+            try:
+                path.rename(places.journal)
+            except OSError as error:
+                raise output_error(places.journal, error) from error
 
 
 def _model_digest(model: Model) -> str:

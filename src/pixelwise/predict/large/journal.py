@@ -19,7 +19,9 @@ from pixelwise.data.regions.sink import Place, Record
 from pixelwise.errors import RunError, UsageError
 from pixelwise.storage.atomic import make_folder, output_error
 
-FORMAT = 2
+FORMAT = 3
+_EARLIER_FORMAT = 2
+"""Told the same, in a file that was called after the format of the outputs."""
 _MEANING = {
     "plan": "its tiles (--memory, --tile)",
     "model": "the model",
@@ -37,7 +39,8 @@ class RunJournal:
     Args:
         path: the file.
         begun: what is predicted, as plain JSON; a journal of something else is refused.
-        replace: clears what something else, or what is whole, left behind, instead of refusing it.
+        prepare: called while the file is locked, before anything is gone on with (True) or begun anew (False).
+        overwrite: begin anew instead of refusing a journal of something else.
 
     Raises:
         UsageError: the journal belongs to another prediction.
@@ -46,7 +49,7 @@ class RunJournal:
 
     """
 
-    def __init__(self, path: Path, begun: dict[str, Any], replace: Callable[[], None] | None = None) -> None:
+    def __init__(self, path: Path, begun: dict[str, Any], prepare: Callable[[bool], None], *, overwrite: bool) -> None:
         self.path = path
         make_folder(path.parent)
         try:
@@ -56,15 +59,14 @@ class RunJournal:
         try:
             self._lock()
             begun = {"format": FORMAT, **begun}
-            if replace is not None and not self._begins_with(begun):
+            if overwrite and not self._begins_with(begun):
                 os.ftruncate(self._handle, 0)
-                replace()
             self.entries = self._read()
             self.is_resumed = bool(self.entries)
             if self.is_resumed:
                 self._refuse_other(self.entries.pop(0), begun)
-            else:
-                os.ftruncate(self._handle, 0)
+            prepare(self.is_resumed)
+            if not self.is_resumed:
                 self.add(begun)
         except BaseException:
             os.close(self._handle)
@@ -162,5 +164,13 @@ def first_entry(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def is_earlier(begun: dict[str, Any] | None) -> bool:
+    """Tell whether a journal that begins so was written when each format of outputs had its own."""
+    return begun is not None and begun.get("format") == _EARLIER_FORMAT
+
+
 def _differences(found: dict[str, Any], begun: dict[str, Any]) -> list[str]:
-    return [meaning for key, meaning in _MEANING.items() if found.get(key) != begun.get(key)]
+    differing = [key for key in _MEANING if found.get(key) != begun.get(key)]
+    if differing == ["format"] and is_earlier(found):
+        return []
+    return [_MEANING[key] for key in differing]

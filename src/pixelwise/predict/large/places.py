@@ -12,7 +12,8 @@
     OUT/summaries/NAME.json             area and share of every class, and how it was predicted
 
 NAME mirrors the folders of the input. Until all of them are whole, ``.unfinished`` stands behind every name, and
-``OUT/masks/NAME.tif.journal`` says what is on the disk. The summary comes last: where it lies, everything is there.
+``OUT/masks/NAME.journal`` says what is on the disk; while it is locked, no other process touches what is called NAME.
+The summary comes last: where it lies, everything is there.
 """
 
 from collections.abc import Collection
@@ -24,6 +25,7 @@ from pixelwise.data.regions.creating import SUFFIXES, RegionFormat
 from pixelwise.data.regions.sink import publish, remove, unfinished
 from pixelwise.errors import UsageError
 from pixelwise.predict.standing import refuse_standing
+from pixelwise.storage.atomic import sweep_temporaries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Places:
     """The result files of one picture."""
 
     out: Path
+    target: PurePosixPath
+    """NAME."""
     fmt: RegionFormat
     mask: Path
     overlay: Path
@@ -76,7 +80,8 @@ class Places:
             mask=mask,
             overlay=out / "overlays" / f"{target}.png",
             summary=out / "summaries" / f"{target}.json",
-            journal=mask.with_name(f"{mask.name}.journal"),
+            journal=out / "masks" / f"{target}.journal",
+            target=target,
             answers=out / "probabilities" / image if has_answers else None,
             keeps_answers=keeps_answers,
             labels=out / "labels" / image if has_objects else None,
@@ -109,6 +114,29 @@ class Places:
         """What is there in the end."""
         return [*self.files.values(), self.summary]
 
+    @property
+    def everything(self) -> list[Path]:
+        """What any prediction of NAME has, whatever its kind and its format: the summary first, the masks last."""
+        images = [
+            self.out / kind / f"{self.target}{suffix}"
+            for kind in ("labels", "probabilities", "masks")
+            for suffix in SUFFIXES.values()
+        ]
+        return [
+            self.summary,
+            self.overlay,
+            self.out / "coco" / f"{self.target}.json",
+            self.out / "geojson" / f"{self.target}.geojson",
+            self.out / "objects" / f"{self.target}.csv",
+            *images,
+        ]
+
+    @property
+    def earlier_journals(self) -> list[Path]:
+        """Where the journal lay when each format had its own; that of this format first."""
+        formats = sorted(SUFFIXES, key=lambda fmt: fmt != self.fmt)
+        return [self.mask.with_name(f"{self.target.name}{SUFFIXES[fmt]}.journal") for fmt in formats]
+
     def refuse_input(self, path: Path) -> None:
         """Refuse results that would lie within the input or replace it.
 
@@ -117,7 +145,7 @@ class Places:
 
         """
         real = path.resolve()
-        for result in self.results:
+        for result in self.everything:
             if real == result.resolve() or real in result.resolve().parents:
                 raise UsageError(
                     f"{show_path(str(path))} lies where the results go", expected="inputs from elsewhere",
@@ -125,14 +153,13 @@ class Places:
                 )  # fmt: skip
 
     def refuse_standing(self) -> None:
-        """Refuse to replace results, unless they belong to a prediction that was stopped.
+        """Refuse to replace results.
 
         Raises:
             UsageError: there are some.
 
         """
-        if not self.journal.exists():
-            refuse_standing(self.results)
+        refuse_standing(self.results)
 
     def publish(self) -> None:
         """Give all results but the summary, which are whole, their names.
@@ -149,9 +176,17 @@ class Places:
         if self.answers is not None and not self.keeps_answers:
             remove(unfinished(self.answers))
 
-    def clear(self) -> None:
-        """Remove results, whole and unfinished; the journal goes last, so that a stop leaves nothing unexplained."""
-        others = [self.answers] if self.answers is not None and not self.keeps_answers else []
-        for path in (self.summary, *reversed(self.files.values()), *others):
-            remove(path)
+    def clear(self, *, whole_ones: bool) -> None:
+        """Remove unfinished results of every kind and format, and whole ones where these are to be replaced."""
+        for path in self.everything:
+            if whole_ones:
+                remove(path)
             remove(unfinished(path))
+
+    def sweep(self) -> None:
+        """Remove what a killed process had begun to write of single files; call only while holding the journal."""
+        names: dict[Path, set[str]] = {}
+        for path in self.everything:
+            names.setdefault(path.parent, set()).update((path.name, unfinished(path).name))
+        for folder, own in names.items():
+            sweep_temporaries(folder, own)

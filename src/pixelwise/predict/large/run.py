@@ -15,13 +15,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pixelwise.analysis.memory import free_memory_bytes
 from pixelwise.data.metadata import Cells
 from pixelwise.data.regions import Missing, RegionSource, open_source
 from pixelwise.data.regions.creating import RegionFormat, block_sides
+from pixelwise.errors import DataError, UsageError
 from pixelwise.predict.inputs import large_target
 from pixelwise.predict.large.admit import admit_samples, refuse_model
-from pixelwise.predict.large.begun import Begun, begun_with, memory_of_earlier, open_journal, read_begun
+from pixelwise.predict.large.begun import (
+    Begun,
+    begun_with,
+    memory_of_earlier,
+    open_journal,
+    read_begun,
+    take_over_journal,
+)
 from pixelwise.predict.large.memory import held_memory_bytes
 from pixelwise.predict.large.objects import answer_planes
 from pixelwise.predict.large.places import Places
@@ -35,7 +46,7 @@ from pixelwise.predict.results import Outlines
 from pixelwise.predict.tiling import TilePlan, plan_tiles
 from pixelwise.predict.tiling.tiler import SHARE
 from pixelwise.runs.model import Model
-from pixelwise.runtime import return_freed_memory
+from pixelwise.runtime import return_freed_memory, returned_memory
 from pixelwise.tasks import Instances
 
 MOST_BYTES: Final = 4 * 10**9
@@ -124,12 +135,13 @@ def predict_large(
     pipeline: Pipeline | None = None,
     target: PurePosixPath | None = None,
     cells: Cells | None = None,
+    begins: Callable[[], object] | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> LargeSummary:
     """Predict the picture at ``path`` into ``out``; see :mod:`pixelwise.predict.large.places`.
 
-    From then on the process gives freed memory back at once (:func:`pixelwise.runtime.return_freed_memory`).
+    Meanwhile the process gives freed memory back at once (:func:`pixelwise.runtime.returned_memory`).
 
     Args:
         member: the model on its device.
@@ -139,20 +151,21 @@ def predict_large(
         pipeline: steps after the network; None for none.
         target: name of the results without suffix; by default that of the picture.
         cells: what is said of the picture, for models that are told.
+        begins: called when nothing stands in the way any more.
         progress: called with the tiles done and their total.
         should_stop: asked between tiles; what is done by then is on the disk.
 
     Raises:
-        UsageError: too little memory for one tile, results that are there already, an unfinished output of another
-            prediction, a model whose answers are not those of tiles, nothing said of the picture where it must be.
-        DataError: what is said of the picture does not fit.
+        TooLittleMemoryError: it does not suffice for one tile.
+        UsageError: results that are there already, an unfinished output of another prediction, a model whose answers
+            are not those of tiles.
+        DataError: nothing is said of the picture where it must be, or it does not fit.
         ImageError: the picture cannot be read, or is not of the model's kind; objects that do not fit into the memory.
         OutputError: the disk is full, or the place cannot be written; what was done is kept.
         RunError: another process predicts the same picture, or the journal is damaged.
 
     """
     started, model = time.monotonic(), member.model
-    return_freed_memory()
     refuse_model(model)
     pipeline = pipeline or Pipeline()
     refuse_whole_pictures(pipeline)
@@ -167,13 +180,13 @@ def predict_large(
         outlines=options.outlines,
     )
     places.refuse_input(path)
-    with ExitStack() as stack:
+    take_over_journal(places)
+    with returned_memory(), ExitStack() as stack:
         source = stack.enter_context(open_source(path, _dimensions(model), missing=options.missing))
         if options.pixel_size_um is not None:
             source.pixel_size = (options.pixel_size_um,) * len(source.size)
         notes = admit_samples(source, model.preprocess)
-        metadata = model.preprocess.metadata
-        numbers = None if metadata is None else metadata.encode(cells, source.name)
+        numbers = _told(model, cells, source.name)
         begun = begun_with(model, source, places, pipeline, numbers)
         memory_bytes, plan = _planned(member, source, begun, places, options)
         begun |= {"plan": _plan_digest(plan), "memory_bytes": memory_bytes}
@@ -193,6 +206,8 @@ def predict_large(
         if is_finished and options.keep_finished and not places.journal.exists():
             return summary_of(read_outcome(places), tiles_done=len(plan), is_resumed=True)
         journal = stack.enter_context(open_journal(places, begun, overwrite=options.overwrite))
+        if begins is not None:
+            begins()
         if not (is_finished and journal.is_resumed):  # else it was stopped while it tidied up
             work = Work(member, source, plan, places, journal, pipeline=pipeline, numbers=numbers)
             stack.callback(work.abandon)
@@ -211,6 +226,15 @@ def predict_large(
         places.tidy()
         journal.remove()
         return summary_of(read_outcome(places), tiles_done=len(plan), is_resumed=journal.is_resumed)
+
+
+def _told(model: Model, cells: Cells | None, name: str) -> NDArray[np.float32] | None:
+    """Return what the network is told of a picture; one of which nothing is said is at fault alone."""
+    metadata = model.preprocess.metadata
+    try:
+        return None if metadata is None else metadata.encode(cells, name)
+    except UsageError as error:
+        raise DataError(error.came, expected=error.expected, do=error.do) from None
 
 
 def _planned(

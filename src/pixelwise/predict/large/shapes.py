@@ -9,7 +9,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from pixelwise.errors import ImageError
-from pixelwise.predict.bands import Band
+from pixelwise.predict.bands import Band, numbers_in
 from pixelwise.predict.coco import open_coco
 from pixelwise.predict.geojson import ObjectType, open_geojson
 from pixelwise.predict.outlines import Shape, count_sides, outline
@@ -65,17 +65,15 @@ class Outliner:
             )
 
     def _gather(self, band: Band) -> None:
-        numbers = band.labels[band.labels > 0]
-        if not len(numbers):
+        numbers, places = numbers_in(band.labels)
+        if len(numbers) == 1:
             return
-        first = int(numbers.min())
-        shifted = np.where(band.labels > 0, band.labels - (first - 1), 0)
-        for number, box in enumerate(scipy.ndimage.find_objects(shifted), start=first):
-            if box is not None:
-                part = band.labels[box] == number
-                self._parts.setdefault(number, []).append((band.top + box[0].start, box[1].start, part))
-                self._held_bytes += part.nbytes
-                self._refuse_too_large(number, 0)
+        boxes = scipy.ndimage.find_objects(places)
+        for number, box in zip(numbers[1:].tolist(), boxes, strict=True):
+            part = band.labels[box] == number
+            self._parts.setdefault(number, []).append((band.top + box[0].start, box[1].start, part))
+            self._held_bytes += part.nbytes
+            self._refuse_too_large(number, 0)
 
     def _refuse_too_large(self, number: int, needed_bytes: int) -> None:
         if self._held_bytes + needed_bytes > self._room_bytes:

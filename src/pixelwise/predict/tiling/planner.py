@@ -13,7 +13,7 @@ import numpy as np
 
 from pixelwise.analysis.peak import forward_peak_bytes, weight_bytes
 from pixelwise.analysis.receptive_field import ReceptiveField, receptive_field
-from pixelwise.errors import SpecError, UsageError
+from pixelwise.errors import SpecError, TooLittleMemoryError, UsageError
 from pixelwise.predict.placement import place
 from pixelwise.predict.tiling.cuts import Line
 from pixelwise.predict.tiling.plan import TilePlan
@@ -50,8 +50,8 @@ def plan_tiles(
         reserve_bytes: part of the memory that tiles leave to others.
 
     Raises:
-        UsageError: neither memory nor tile; tiles so small that nothing of them could be kept; a budget that is too
-            small for one tile, with the smallest that works.
+        UsageError: neither memory nor tile; tiles so small that nothing of them could be kept.
+        TooLittleMemoryError: a budget that is too small for one tile, with the smallest that works.
         SpecError: the network answers no pixels, takes no such picture, or has an operation that cannot be followed.
 
     """
@@ -76,7 +76,7 @@ def plan_tiles(
     if shape is None:
         assert memory_bytes is not None  # without a limit every shape fits
         needed = memory(smallest)
-        raise UsageError(
+        raise TooLittleMemoryError(
             f"memory={_megabytes(memory_bytes)} is too little for one tile of {network.spec.name}",
             expected=f"at least {_megabytes(needed)}, for a tile of {' x '.join(map(str, smallest))} pixels",
             do=f"Say memory={_megabytes(needed).replace(' ', '')}, or choose a network with fewer maps",
