@@ -160,7 +160,9 @@ def test_targets_count_from_the_middle_of_the_view(tmp_path):
             assert targets.tolist() == [[[0, 3 - 15, 4 - 10, 4, 4], [0, 25 - 15, 15 - 10, 10, 10]]]
         else:  # rows 5 to 15, columns 7 to 23: of the second box 3 x 5 px, too little; of the first nothing
             assert targets.tolist() == [[[-1] * 5, [-1] * 5]]
-        assert data.sample_bytes == size[0] * size[1] + 9 * 40  # room for eight mirror images of each box
+        assert (
+            data.sample_bytes == size[0] * size[1] + 9 * 40 + 20
+        )  # each box with eight mirror images, and the picture
     halved = Preprocess(channels=1, resize="stretch", size=(10, 15), low=0, high=255, mean=(0.5,), std=(0.2,))
     data = Dataset(manifest, root, np.arange(1), halved, augment=None, crop=None, seed=0)
     assert data.arrays(np.array([0]), 0)[1][0, 0].tolist() == [0, 1.5 - 7.5, 2 - 5, 2, 2]
