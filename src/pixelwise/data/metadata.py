@@ -7,7 +7,7 @@ once, on the training pictures, and stored with the model.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -178,7 +178,7 @@ def find_cells(root: Path, names: Sequence[str], paths: Sequence[str]) -> list[s
         For each picture a JSON list of its cells, one for each of ``names``.
 
     Raises:
-        DataError: no table has the columns, or pictures about which one says nothing.
+        DataError: no table has the columns, or pictures about which one says nothing, or rows contradict each other.
 
     """
     tree = walk(root)
@@ -188,24 +188,34 @@ def find_cells(root: Path, names: Sequence[str], paths: Sequence[str]) -> list[s
         raise DataError(
             f"{root} has no table with the columns path and {some(list(names))}",
             expected="a CSV or TSV file in it, with a row for each picture",
-            do=suggest(names[0], held) or "Add metadata.csv",
+            do=(suggest(names[0], held) if held else "") or "Add metadata.csv",
         )
-    said = {path: cells for table in found for path, cells in _rows(table, names, FileFinder(tree))}
-    silent = [show_path(path) for path in paths if not all(said.get(path, [""]))]
+    said = _said(row for table in found for row in _rows(table, names, FileFinder(tree)))
+    for path, told in said.items():
+        for name, cells in told.items():
+            if len(cells) > 1:
+                raise DataError(
+                    f"{root}: {name} of {show_path(path)} is {_contradiction(cells)}",
+                    expected="rows that say the same of a picture",
+                    do="Correct the table",
+                )
+    rows = {path: [cells[0] for cells in told.values()] for path, told in said.items()}
+    silent = [show_path(path) for path in paths if not all(rows.get(path, [""]))]
     if silent:
         raise DataError(
             f"{root}: {some(list(names))} of {some(silent)} is not said",
             expected="a row for each picture, without empty cells",
             do="Fill the table in",
         )
-    return [json.dumps(said[path]) for path in paths]
+    return [json.dumps(rows[path]) for path in paths]
 
 
 def read_cells(path: Path) -> dict[str, dict[str, str]]:
     """Read a table of what is said of pictures that are to be predicted.
 
     Returns:
-        The rows by the cell of their path, and by the file's name where only one row has it.
+        The rows by the cell of their path, and by the file's name where only one path has it. Where rows contradict
+        each other, the cell says so, and is one that no model takes.
 
     Raises:
         DataError: it cannot be read, or has no column of paths.
@@ -219,8 +229,12 @@ def read_cells(path: Path) -> dict[str, dict[str, str]]:
         raise DataError(
             f"{path} is no table of pictures", expected="CSV or TSV with a column 'path'", do="Name its columns"
         )
+    rows = (
+        (cells[table.columns["path"]].strip(), dict(zip(table.header, cells, strict=False))) for _, cells in table.rows
+    )
     by_path = {
-        cells[table.columns["path"]].strip(): dict(zip(table.header, cells, strict=False)) for _, cells in table.rows
+        given: {name: cells[0] if len(cells) == 1 else _contradiction(cells) for name, cells in told.items()}
+        for given, told in _said(rows).items()
     }
     names = Counter(Path(given).name for given in by_path)
     by_name = {Path(given).name: said for given, said in by_path.items() if names[Path(given).name] == 1}
@@ -237,11 +251,25 @@ def with_numbers(batch: "Tensor", numbers: "Tensor | None") -> "Tensor":
     return torch.cat([batch, planes], dim=1)
 
 
-def _rows(table: Table, names: Sequence[str], finder: FileFinder) -> list[tuple[str, list[str]]]:
+def _said(rows: Iterable[tuple[str, dict[str, str]]]) -> dict[str, dict[str, list[str]]]:
+    """Return the different cells of each picture's rows, by column."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for path, told in rows:
+        known = said.setdefault(path, {})
+        for name, cell in told.items():
+            cells = known.setdefault(name, [])
+            if cell.strip() not in cells:
+                cells.append(cell.strip())
+    return said
+
+
+def _contradiction(cells: Sequence[str]) -> str:
+    return f"{show_path(cells[0])} in one row, {show_path(cells[1])} in another"
+
+
+def _rows(table: Table, names: Sequence[str], finder: FileFinder) -> Iterator[tuple[str, dict[str, str]]]:
     places = [table.header.index(name) for name in names]
-    rows = []
     for _, cells in table.rows:
         path = finder.find(cells[table.columns["path"]].strip()) if len(cells) == len(table.header) else None
         if path is not None:
-            rows.append((path, [cells[place].strip() for place in places]))
-    return rows
+            yield path, {name: cells[place] for name, place in zip(names, places, strict=True)}
