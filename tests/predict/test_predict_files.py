@@ -204,6 +204,27 @@ def test_results_inside_the_input_folder_are_not_predicted_again(pictures):
     assert first.predicted == second.predicted == 3
 
 
+@pytest.mark.parametrize("earlier", ["out", "deep/er"])
+def test_results_of_another_prediction_inside_the_input_folder_are_left_out(pictures, earlier):
+    predictor = Predictor(segmenter())
+    predict_files(predictor, [pictures], pictures / earlier, overlays=True)
+    assert predict_files(predictor, [pictures], pictures / "second").predicted == 3
+    assert predict_files(predictor, [pictures / earlier / "masks"], pictures.parent / "named").predicted == 3
+    (pictures / earlier / "areas.csv").unlink()  # without a table they may be anybody's pictures
+    assert predict_files(predictor, [pictures], pictures / "third").predicted == 9
+
+
+def test_results_do_not_lie_among_the_pictures_or_in_a_run(pictures, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}")
+    for out, what in ((pictures, "is the folder of the pictures"), (tmp_path / "run", "is a run")):
+        before = files(out)
+        with pytest.raises(UsageError) as caught:
+            predict_files(Predictor(segmenter()), [pictures], out, overwrite=True)
+        assert str(caught.value).startswith(f"--out {out} {what}. Expected a folder for the results")
+        assert files(out) == before
+
+
 def test_an_input_is_never_replaced_by_its_own_result(tmp_path):
     path = save(tmp_path / "masks" / "a.png")
     (tmp_path / "a.png").symlink_to(path)

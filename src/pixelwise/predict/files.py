@@ -41,12 +41,16 @@ from pixelwise.predict.answers import prediction_type
 from pixelwise.predict.inputs import InputItem, find_inputs
 from pixelwise.predict.predictor import Predictor
 from pixelwise.predict.results import FOLDERS, Results, check_extras
-from pixelwise.predict.standing import refuse_standing
+from pixelwise.predict.standing import earlier_results, refuse_place, refuse_standing
 from pixelwise.predict.table import TABLE_FORMATS, Row, TableFormat
 from pixelwise.storage.atomic import check_writable
 
 SOME_FAILED, ALL_FAILED = 3, 2
 """Exit codes of a prediction that went past pictures it could not use, and of one that could use none."""
+
+
+_TABLES = sorted({f"{prediction_type(task).table}.{fmt}" for task in TARGET_FORMS for fmt in TABLE_FORMATS})
+"""Beside results of any kind."""
 
 
 class TilePredictor(Protocol):
@@ -158,8 +162,9 @@ def predict_files(
         should_stop: asked between pictures; what is done by then is written, table included.
 
     Raises:
-        UsageError: no input, an unknown format or result, a result that the task does not have, or files of results
-            that are there already: found before any work is done.
+        UsageError: no input, an unknown format or result, a result that the task does not have, no table for a model
+            that is told of its pictures, files of results that are there already, or a place that is none for results:
+            found before any work is done.
         OutputError: a result cannot be written; whole results of earlier pictures stay.
 
     """
@@ -177,10 +182,20 @@ def predict_files(
     results = Results(out=out, kind=kind, classes=classes, fmt=fmt, extras=extras, pixel_size_um=pixel_size_um)
     in_space = TARGET_FORMS[task].dimensions == 3
     is_large = None if tiles is None else tiles.is_large
-    found = find_inputs(inputs, exclude=[out / name for name in FOLDERS], in_space=in_space, is_large=is_large)
+    refuse_place(out, inputs)
+    found = find_inputs(
+        inputs,
+        exclude=[out / name for name in FOLDERS],
+        leaves_out=earlier_results(FOLDERS, _TABLES),
+        in_space=in_space,
+        is_large=is_large,
+    )
     is_new = not out.exists()
     if not overwrite:
         refuse_standing(results.targets(found.items))
+    needed = predictor.model.preprocess.metadata
+    if needed is not None and metadata is None:
+        needed.encode(None, "any of the pictures")  # says so once, instead of for each
     said = {} if metadata is None else read_cells(metadata)
     check_writable(out)
 

@@ -94,6 +94,7 @@ def find_inputs(
     inputs: Sequence[str | Path],
     *,
     exclude: Iterable[Path] = (),
+    leaves_out: Callable[[Path, PurePosixPath], bool] | None = None,
     in_space: bool = False,
     is_large: Callable[[Path], bool] | None = None,
 ) -> Inputs:
@@ -102,6 +103,7 @@ def find_inputs(
     Args:
         inputs: files, folders and patterns (``*``, ``?``, ``[]``, ``**``).
         exclude: folders that results go to, whose files are left out.
+        leaves_out: tells of a folder that was named and of the path of a file in it whether the file is left out.
         in_space: NIfTI files and TIFF stacks are wanted, each as one volume.
         is_large: tells of a file or a Zarr whether it is predicted tile by tile. Zarrs in folders, and arrays that a
             pattern asks for by their suffix, then count as well. None: nothing is.
@@ -112,14 +114,14 @@ def find_inputs(
 
     """
     faults: list[tuple[str, str]] = []
-    several = len(inputs) > 1
+    several, prunes = len(inputs) > 1, leaves_out or _nothing
     suffixes = VOLUME_SUFFIXES if in_space else IMAGE_SUFFIXES
     ordinary = _is_volume if in_space else _is_picture
     wanted = ordinary if is_large is None else lambda path: ordinary(path) or is_zarr_name(path)
     found = [
         file
         for given in inputs
-        for file in _expand(str(given), faults, wanted, name_root=several, takes_arrays=is_large is not None)
+        for file in _expand(str(given), faults, wanted, prunes, name_root=several, takes_arrays=is_large is not None)
     ]
     barred = [folder.resolve() for folder in exclude]
     kept: dict[Path, _Found] = {}
@@ -162,6 +164,7 @@ def _expand(
     given: str,
     faults: list[tuple[str, str]],
     is_wanted: Callable[[Path], bool],
+    prunes: Callable[[Path, PurePosixPath], bool],
     *,
     name_root: bool,
     takes_arrays: bool,
@@ -172,7 +175,7 @@ def _expand(
         tree = walk(path)
         faults.extend((f"{show_path(given)}/{name}", reason) for name, reason in tree.faults)
         for name in tree.files:
-            if is_wanted(Path(name)):
+            if is_wanted(Path(name)) and not prunes(path, PurePosixPath(name)):
                 yield _Found(path / name, prefix / name)
     elif path.exists():
         yield _Found(path, PurePosixPath(path.name), is_named=True)
@@ -188,6 +191,10 @@ def _expand(
         raise UsageError(
             f"{show_path(given)} does not exist", expected="a file, folder or pattern", do="Check the path"
         )
+
+
+def _nothing(_folder: Path, _name: PurePosixPath) -> bool:
+    return False
 
 
 def _fixed_part(pattern: Path) -> Path:
