@@ -126,6 +126,8 @@ def test_free_memory_respects_the_containers_limit(tmp_path: Path, monkeypatch: 
     assert analysis.free_memory_bytes(cpu) == 1_024_000
     (tmp_path / "memory.max").write_text("1100\n")
     assert analysis.free_memory_bytes(cpu) == 1_000
+    (tmp_path / "memory.stat").write_text("anon 40\nactive_file 20\ninactive_file 30\n")
+    assert analysis.free_memory_bytes(cpu) == 1_050  # files that it keeps make room
     meminfo.unlink()
     monkeypatch.setattr(memory, "_CGROUP", tmp_path / "none")
     assert analysis.free_memory_bytes(cpu) > 10**8

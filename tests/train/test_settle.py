@@ -301,6 +301,26 @@ def test_what_cannot_fit_into_memory_is_refused_before_it_is_tried(monkeypatch):
     with pytest.raises(TrainingError) as caught:
         fit_to_memory(Recipe(batch_size=1), network, (512, 512, 512), torch.device("cpu"))
     assert str(caught.value) == (
-        "Out of memory with a batch of 1 patch of 512x512x512 voxels. Train on smaller crops (--set crop=256,256,256) "
-        "or a narrower network."
+        "Out of memory with a batch of 1 patch of 512x512x512 voxels, which takes 120.1 GB or more. Train on smaller "
+        "crops (--set crop=256,256,256) or a narrower network."
     )
+
+
+def test_what_the_kernel_would_kill_is_refused(monkeypatch):
+    """A computer promises more memory than it has: what a GPU is let try took all of it, and was killed."""
+    network, cpu, gpu = build_on_meta(catalogue.spec("unet16"), 1, 2), torch.device("cpu"), torch.device("cuda")
+
+    def fit(share, count, device=cpu, **options):
+        needed = training_memory(network, (count, 1, 64, 64), optimiser="adamw")
+        monkeypatch.setattr(start, "free_memory_bytes", lambda _: int(share * needed))
+        return fit_to_memory(
+            Recipe(batch_size=count, **options.pop("fields", {})), network, (64, 64), device, **options
+        )
+
+    for options in ({"count": 1}, {"count": 4, "is_batch_open": False}):
+        with pytest.raises(TrainingError, match=rf"^Out of memory with a batch of {options['count']} picture"):
+            fit(0.9, **options)
+        for harmless in ({"device": gpu}, {"precision": "bfloat16"}):
+            assert fit(0.9, **options, **harmless).batch_size == options["count"]
+        assert fit(1.01, **options).batch_size == options["count"]
+    assert fit(0.1, 4, is_batch_open=False, fields={"freeze": "head"}).batch_size == 4  # its maps are not kept

@@ -119,8 +119,16 @@ def free_memory_bytes(device: torch.device) -> int:
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     with suppress(OSError, ValueError):  # no container, or one without a limit ("max")
         limit, used = (int((_CGROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
-        free = min(free, limit - used)
+        free = min(free, limit - used + _cached_bytes())
     return free
+
+
+def _cached_bytes() -> int:
+    """Bytes of files that a container keeps in memory: they count as used, and make room when it is needed."""
+    with suppress(OSError, ValueError, KeyError):
+        lines = dict(line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines())
+        return int(lines["active_file"]) + int(lines["inactive_file"])
+    return 0
 
 
 def _loss(logits: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from pixelwise.specs import Network, Spec
 from pixelwise.tasks import TASKS
 from pixelwise.training.recipe import AUTO, Recipe
 from pixelwise.training.settle_batch import settle_batch
+from pixelwise.training.settle_crops import refuse_crop_of_mirrors
 from pixelwise.training.settle_patches import has_large_pictures, settle_patches
 from pixelwise.training.settle_volumes import settle_volumes, volume_batch
 
@@ -87,7 +88,7 @@ def settle_recipe(
 
     Raises:
         SpecError: the network cannot take the size that is asked for.
-        RecipeError: it cannot be trained on a batch of one.
+        RecipeError: it cannot be trained on a batch of one, or crops are far larger than the pictures.
         DataError: there are no training pictures.
 
     """
@@ -202,6 +203,12 @@ def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe
     """Decide ``resize``, ``size`` and ``crop``."""
     if manifest.form.dimensions == 3:
         return settle_volumes(recipe, manifest, network)
+    recipe = _settle_picture_size(recipe, manifest, network)
+    refuse_crop_of_mirrors(recipe, manifest, network)
+    return recipe
+
+
+def _settle_picture_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe:
     if recipe.normalise == "picture" or recipe.clip is not None or recipe.spacing is not None:
         raise RecipeError(
             "normalise=picture, clip or spacing for pictures",
@@ -221,7 +228,9 @@ def _settle_size(recipe: Recipe, manifest: Manifest, network: Network) -> Recipe
     if network.spec.task == "sequence":
         return dataclasses.replace(recipe, **changes, **_line_size(recipe, manifest, network))
     fits = common is not None and math.prod(common) <= LARGEST_WHOLE_PX and takes(network, common)
-    if recipe.resize == "none" or (recipe.resize == AUTO and recipe.size is None and fits):
+    # Objects keep their size in crops, as under masks; one class for a picture is that of the picture as a whole.
+    is_cut = manifest.task == "detection" and recipe.crop is not None
+    if recipe.resize == "none" or (recipe.resize == AUTO and recipe.size is None and (fits or is_cut)):
         changes["resize"] = "none"
     else:
         changes["resize"] = "stretch" if recipe.resize == AUTO else recipe.resize

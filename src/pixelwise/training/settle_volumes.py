@@ -15,6 +15,7 @@ from pixelwise.errors import DataError, RecipeError, SpecError
 from pixelwise.predict.placement import place
 from pixelwise.specs import Network
 from pixelwise.training.recipe import AUTO, Recipe
+from pixelwise.training.settle_crops import covering_size, is_mostly_mirrored
 
 DEFAULT_PATCH: Final = 64
 """Longest side of training patches, in voxels, where the recipe leaves it open."""
@@ -22,8 +23,6 @@ DEFAULT_PATCH: Final = 64
 SMALLEST_BATCH: Final = 2
 BATCH_VOXELS: Final = 2**18
 """About so many voxels are in a batch."""
-
-_MOST_MIRRORED: Final = 8
 
 LARGEST_VALIDATED: Final = 128
 """Longest side of the part of a volume, its centre, that is validated after an epoch. Evaluation sees all of it."""
@@ -60,17 +59,13 @@ def _refuse_patch_of_mirrors(
 ) -> None:
     """Refuse patches that are mostly the mirror images of volumes.
 
-    They are where every training volume would be repeated more than twice along each side, or where a patch has more
-    than eight times the voxels of one that covers the largest volume.
-
     Raises:
         RecipeError: names the largest sides of the volumes, and a patch that covers them.
 
     """
     largest = tuple(sizes_at(manifest, manifest.indices("train"), spacing).max(axis=0).tolist())
-    covering = _covering(network, largest)
-    times = math.prod(patch) / math.prod(covering)
-    if times > _MOST_MIRRORED or (times > 1 and all(p > 2 * most for p, most in zip(patch, largest, strict=True))):
+    covering = covering_size(network, largest)
+    if is_mostly_mirrored(patch, covering):
         raise RecipeError(
             f"recipe: crop={','.join(map(str, patch))} for volumes of at most {show_size(largest)} voxels",
             expected="patches about as large as the volumes, or smaller",
@@ -122,14 +117,6 @@ def validated_windows(
     around = np.array([(placed[size].before, placed[size].after) for size in map(tuple, seen.tolist())], np.int64)
     before, after = around.reshape(-1, 2, 3).swapaxes(0, 1)
     return (whole - seen) // 2 - before, before + seen + after
-
-
-def _covering(network: Network, size: tuple[int, ...]) -> tuple[int, ...]:
-    try:
-        network.check_size(*size)
-    except SpecError:
-        return network.input_size_for(*size)
-    return network.filled_size(*size) if network.output_size(*size) == size else network.input_size_for(*size)
 
 
 def _patch(network: Network, sides: NDArray[np.float64]) -> tuple[int, ...]:

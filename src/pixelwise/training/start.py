@@ -25,7 +25,7 @@ from pixelwise.data.measuring import measure_preprocess
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.reading import Glimpses, SampleReader
 from pixelwise.data.volumes.measuring import measure_volumes
-from pixelwise.errors import DataError, RecipeError, suggest
+from pixelwise.errors import DataError, RecipeError, TrainingError, suggest
 from pixelwise.predict.postprocess import Pipeline, default_pipeline
 from pixelwise.runs.folder import RunConfig
 from pixelwise.specs import Network, Spec
@@ -36,7 +36,7 @@ from pixelwise.training.device import Precision, describe_machine, settle_precis
 from pixelwise.training.failures import out_of_memory_error
 from pixelwise.training.initial import plan_initial_weights
 from pixelwise.training.parts import check_parts
-from pixelwise.training.recipe import Recipe
+from pixelwise.training.recipe import NOTHING_FROZEN, Recipe
 from pixelwise.training.sample_sets import check_augmentation
 from pixelwise.training.settle import (
     build_on_meta,
@@ -64,7 +64,7 @@ OPTIONS = frozenset({
 """What the command line and :func:`~pixelwise.training.session.train` take under one name; no fields of a recipe."""
 
 MOST_OF_FREE = 2
-"""Times the free memory that a training step is let try: some may come free yet."""
+"""Times the free memory that a training step is let try where failing is harmless: some may come free yet."""
 
 SMALL_PX = 64
 """Largest side of pictures that CIFAR's networks suit."""
@@ -125,25 +125,62 @@ def choose_task(recipe: Recipe, manifest: Manifest, class_weights: ClassWeights,
     )
 
 
-def fit_to_memory(recipe: Recipe, network: Network, found: tuple[int, ...], device: torch.device) -> Recipe:
+def fit_to_memory(
+    recipe: Recipe,
+    network: Network,
+    found: tuple[int, ...],
+    device: torch.device,
+    *,
+    precision: Precision = "float32",
+    is_batch_open: bool = True,
+) -> Recipe:
     """Split the recipe's batch into parts that fit into the device's memory; the gradient's batch stays as large.
 
+    Args:
+        recipe: settled.
+        network: may lie on the meta device.
+        found: size of the training pictures or crops.
+        device: where training will run.
+        precision: of the run, settled.
+        is_batch_open: whether the batch may be split.
+
     Raises:
-        TrainingError: the smallest part takes far more than there is, whatever else lets go of its memory.
+        TrainingError: the smallest part, or a batch that may not be split, takes more than there is.
 
     """
     free = free_memory_bytes(device)
+    if not is_batch_open:
+        if (
+            recipe.freeze == NOTHING_FROZEN
+        ):  # what is frozen keeps nothing for the backward pass, and is not counted out
+            _refuse_memory(recipe, recipe.batch_size, network, found, _let_try(free, device, precision))
+        return recipe
     fitting = suggest_batch_size(network, (network.in_channels, *found), free, optimiser=recipe.optimiser)
     if fitting >= recipe.batch_size:
         return recipe
     least = fewest_together(network, found)
     if not fitting:
-        smallest = (least, network.in_channels, *found)
-        if training_memory(network, smallest, optimiser=recipe.optimiser) > MOST_OF_FREE * free:
-            raise out_of_memory_error(smallest, recipe.accumulate, network)
+        _refuse_memory(recipe, least, network, found, _let_try(free, device, precision))
     parts = math.ceil(recipe.batch_size / max(least, fitting))
     size = math.ceil(recipe.batch_size / parts)
     return dataclasses.replace(recipe, batch_size=size, accumulate=recipe.accumulate * parts)
+
+
+def _let_try(free: int, device: torch.device, precision: Precision) -> int:
+    """Return the bytes, by the count of float32, that a training step may take and is still tried.
+
+    On a GPU an allocation fails, and training says so. A computer lets a process have more than there is, and kills it
+    when it is used: there, no more than what is free. Half precision may take half of what is counted.
+    """
+    return free if device.type == "cpu" and precision == "float32" else MOST_OF_FREE * free
+
+
+def _refuse_memory(recipe: Recipe, count: int, network: Network, found: tuple[int, ...], most: int) -> None:
+    batch = (count, network.in_channels, *found)
+    needed = training_memory(network, batch, optimiser=recipe.optimiser)
+    if needed > most:
+        error = out_of_memory_error(batch, recipe.accumulate, network)
+        raise TrainingError(f"{error.came}, which takes {needed / 1e9:,.1f} GB or more", do=error.do)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -198,15 +235,17 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
     """Settle everything that a run depends on, and refuse what cannot work.
 
     Raises:
-        DataError, SpecError, RecipeError, UsageError: each says what does not fit.
+        DataError, SpecError, RecipeError, UsageError, TrainingError: each says what does not fit.
 
     """
     manifest = source.manifest
     task, network, recipe = settle_request(manifest, spec, recipe, choices, root=source.root)
     check_augmentation(manifest.task, recipe.augment)
     found = sizes(recipe, manifest, network)
-    if choices.batch == "auto":
-        recipe = fit_to_memory(recipe, network, found.train, choices.device)
+    precision = settle_precision(choices.precision, choices.device, is_wide=is_wide(network, found))
+    recipe = fit_to_memory(
+        recipe, network, found.train, choices.device, precision=precision, is_batch_open=choices.batch == "auto"
+    )
     check_strings(manifest, network, found)
     initial = plan_initial_weights(choices.weights, choices.adapt, network)
     preprocess = _preprocess(source, recipe, settle_channels(manifest), initial)
@@ -231,7 +270,7 @@ def plan_run(source: Source, spec: Spec, recipe: Recipe, choices: Choices) -> Ru
         workers=choices.workers,
         device=str(choices.device),
         threads=torch.get_num_threads(),
-        precision=settle_precision(choices.precision, choices.device, is_wide=is_wide(network, found)),
+        precision=precision,
         deterministic=choices.deterministic,
         checkpoint_seconds=choices.checkpoint_seconds,
         checkpoint_steps=choices.checkpoint_steps,
