@@ -217,4 +217,4 @@ def test_an_ignored_last_class_is_no_class(tmp_path: Path) -> None:
     assert manifest.classes == ("road", "car")
     report = examine(tmp_path, ignore=2)
     assert not {"void-class", "unused-class"} & {one.code for one in report.findings}
-    assert "Void is ignored, and so is no class." in report.notes
+    assert "Void is ignored and is no class." in report.notes

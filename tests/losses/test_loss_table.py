@@ -17,6 +17,7 @@ from pixelwise.losses import (
     parameters_of,
     parse_loss,
 )
+from pixelwise.tasks.loss_text import check_loss_text
 
 
 def settings(num_outputs=3, **options):
@@ -211,3 +212,10 @@ def test_the_reference_names_parameters_and_what_each_loss_heeds():
         assert parameters == expected, name
         assert of_pictures == ("yes" if name in CLASS_LOSSES else "no"), name
         assert heeds == ", ".join(word for option, word in words.items() if option in loss.heeds), name
+
+
+@pytest.mark.parametrize("text", ["nonsense", "ce+dize", "+dice"])
+def test_examples_are_those_of_masks_while_the_task_is_unknown(text):
+    with pytest.raises(UsageError, match=r"Expected a sum such as ce\+dice or 0\.5\*ce\+dice\."):
+        check_loss_text(text)
+    check_loss_text("smooth_l1+giou")

@@ -60,6 +60,7 @@ def test_scores_are_cocos_on_what_the_predictor_says(run):
     assert values["ap50"] == pytest.approx(np.nanmean(table[:, 0]), abs=1e-6)
     assert values["ap"] == pytest.approx(np.nanmean(table), abs=1e-6)
     assert len(load_model(run.path / "model").task.thresholds) == 2
+    assert pw.evaluate(run.path).class_rows()[0][:2] == ["class", "objects"]
 
 
 def test_predictions_are_tables_overlays_and_json(run, tmp_path):

@@ -1,6 +1,7 @@
 """What a table says of pictures reaches the network, is standardised, stored, and asked for again at prediction."""
 
 import csv
+import re
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from pixelwise.data.regions import opening
 from pixelwise.errors import DataError, SpecError, UsageError
 from pixelwise.networks.segmentation.unet import UNetSpec
 from pixelwise.runs.model import load_model
+from pixelwise.training.announce import describe_plan
 
 SETTINGS = {"widths": "4,8", "epochs": "4", "augment": "none", "batch_size": "4", "learning_rate": "0.02"}
 
@@ -115,8 +117,8 @@ def test_prediction_from_the_command_line_takes_a_table(run, folder, tmp_path):
     assert done.exit_code == 0, done.output
     assert len(list((tmp_path / "out" / "masks").glob("*.png"))) == 24
     silent = CliRunner().invoke(app, [*arguments, "--overwrite"])
-    assert silent.exit_code == 2  # none could be predicted
-    assert "Nothing is said of target, age for" in silent.output
+    assert isinstance(silent.exception, UsageError)
+    assert str(silent.exception).startswith("Nothing is said of target, age for any of the pictures. Expected")
 
 
 @pytest.mark.parametrize(
@@ -152,6 +154,14 @@ def test_tables_that_do_not_serve_are_refused(folder, tmp_path):
         measure_metadata(["x"], [["a"], ["a"]])
     with pytest.raises(DataError, match="65 values that are not all numbers"):
         measure_metadata(["x"], [[f"v{number}"] for number in range(65)])
+
+
+def test_the_plan_says_what_the_network_is_told(run):
+    lines = list(describe_plan(run.config, run.path))
+    assert "pictures of 1 channel, as they are." in lines[0]
+    assert re.fullmatch(
+        r"Metadata: target is one of bright, dark; age is a number, [\d.]+ on average \(.*\)\.", lines[1]
+    )
 
 
 def test_a_resumed_run_is_the_same(run, folder):

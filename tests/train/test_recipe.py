@@ -109,7 +109,13 @@ def test_settings_of_transfer_and_of_the_inception_papers_are_read():
         ({"momentum": "1"}, "recipe: momentum=1.0. Expected from 0 up to but not including 1. Correct the value."),
         (
             {"schedule": "step"},
-            "recipe: milestones=. Expected given for schedule=step, and for no other. Correct the value.",
+            "recipe: schedule=step without milestones. Expected milestones, such as milestones=0.5,0.75 and "
+            "factors=0.1,0.01, for schedule=step and for no other. Add them.",
+        ),
+        (
+            {"milestones": "0.5", "factors": "0.1"},
+            "recipe: schedule=cosine with milestones. Expected milestones, such as milestones=0.5,0.75 and "
+            "factors=0.1,0.01, for schedule=step and for no other. Leave milestones and factors out.",
         ),
         (
             {"schedule": "step", "milestones": "0.5,0.2", "factors": "1,1"},
@@ -183,6 +189,8 @@ def test_an_unknown_recipe_names_its_neighbours():
         "'resnet_cifer' is not a recipe. Expected the name of a recipe. Did you mean resnet_cifar or resnet110_cifar"
     )
     assert str(caught.value).startswith(message)
+    with pytest.raises(RecipeError, match=r"'foo' is not a recipe\. .* They are .*resnet_cifar.*unet"):
+        make_recipe("foo")
 
 
 def test_an_unknown_field_in_a_file_is_refused():

@@ -67,7 +67,7 @@ def _print_report(report: "CheckReport") -> None:
             [show_name(row.name), *(row.images.get(split, 0) for split in splits)] for row in report.classes
         ]
         if report.classes[0].pixels is not None:
-            headers += ["pixels", "  share"]
+            headers += ["voxels" if report.task == "volumes" else "pixels", "  share"]
             for cells, row in zip(rows, report.classes, strict=True):
                 cells += [row.pixels, None if row.pixel_share is None else f"{100 * row.pixel_share:5.1f} %"]
         typer.echo()

@@ -134,7 +134,7 @@ def _without_ignored(names: tuple[str, ...] | None, options: MaskOptions) -> tup
     is_last = names is not None and len(names) > len(_BINARY) and options.ignore == len(names) - 1
     if names is None or not is_last or options.kind not in (None, "index", "palette"):
         return names, ""
-    return names[:-1], f"{show_name(names[-1])} is ignored, and so is no class."
+    return names[:-1], f"{show_name(names[-1])} is ignored and is no class."
 
 
 def _refuse_nothing(tree: Tree, looks: Sequence[MaskLook]) -> None:

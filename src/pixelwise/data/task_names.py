@@ -140,6 +140,7 @@ TARGET_FORMS: Final[Mapping[TaskName, TargetForm]] = MappingProxyType({
         holds="any number of boxes per picture",
         aim="with boxes of",
         layout="table",
+        unit="objects",
         fewest_classes=1,
         shows_several=True,
         also_from=("localisation", "segmentation"),

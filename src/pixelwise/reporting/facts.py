@@ -129,7 +129,8 @@ def _measured(record: Record) -> list[Pair]:
         if given is not None:
             size = network.input_size_for(*given) if record.form.by_pixel else given
             macs = count_macs(network, (channels, *size))
-            pairs.append(("Multiply-adds (MACs)", f"{macs / 1e6:,.4g} million for {size[0]} x {size[1]} pixels"))
+            amount = f"{macs / 1e9:,.4g} billion" if macs >= 1e9 else f"{macs / 1e6:,.4g} million"
+            pairs.append(("Multiply-adds (MACs)", f"{amount} for {size[0]} x {size[1]} pixels"))
     except (PixelwiseError, KeyError, TypeError, AttributeError):  # a network of another version: left out, not fatal
         return []
     return pairs

@@ -12,4 +12,4 @@ def check_loss_text(text: str) -> None:
 
     """
     if text not in ("", sequence.LOSS, detection.OBJECTIVE):
-        parse_loss(text, {**BOX_LOSSES, **SET_LOSSES, **LOSSES})
+        parse_loss(text, {**LOSSES, **BOX_LOSSES, **SET_LOSSES, **LOSSES})  # those for masks are the examples

@@ -7,6 +7,8 @@ from typing import Any
 from pixelwise import catalogue
 from pixelwise.analysis import count_parameters
 from pixelwise.data.manifest import Manifest
+from pixelwise.data.metadata import MetadataColumn
+from pixelwise.data.names import counted, some
 from pixelwise.data.preprocess import Preprocess
 from pixelwise.data.task_names import TARGET_FORMS
 from pixelwise.runs.folder import RunConfig
@@ -52,9 +54,12 @@ def describe_plan(config: RunConfig, folder: object, epoch: int = 0) -> Iterator
     spec = catalogue.spec_from_json(config.spec)
     network = build_on_meta(spec, config.in_channels, config.num_classes)
     parameters = count_parameters(network)
-    channels = "1 channel" if config.in_channels == 1 else f"{config.in_channels} channels"
+    preprocess = Preprocess.from_json(config.preprocess)
+    channels = counted(preprocess.channels, "channel")
     noun = TARGET_FORMS[config.task["name"]].samples
     yield f"Network: {spec.name}, {parameters:,} parameters; {noun} of {channels}, {_sizes(config.recipe)}."
+    if preprocess.metadata is not None:
+        yield f"Metadata: {'; '.join(map(_column, preprocess.metadata.columns))}."
     if config.init_weights is not None:
         yield from _weights(config.init_weights, noun)
     yield from _frozen(recipe_of(config), network, epoch, has_weights=config.init_weights is not None)
@@ -81,6 +86,12 @@ def describe_cuts(config: RunConfig, manifest: Manifest) -> Iterator[str]:
                 f"Warning: resize=crop cuts away all of the object in {hidden} of {len(indices)} pictures of the "
                 f"{split} split; --set resize=pad shows them."
             )
+
+
+def _column(column: MetadataColumn) -> str:
+    if column.values:
+        return f"{column.name} is one of {some(list(column.values))}"
+    return f"{column.name} is a number, {column.mean:.4g} on average (standard deviation {column.std:.4g})"
 
 
 def _weights(initial: dict[str, Any], noun: str) -> Iterator[str]:

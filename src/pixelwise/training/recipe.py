@@ -85,7 +85,8 @@ class Recipe:
     resize: ResizeName = "auto"
     """``auto``: pictures stay as they are where they all have one size that the network takes; other pictures are
     stretched to ``size``, or without one to the network's own input size (224 x 224 where it has none); masks and
-    their pictures are never resized unless asked; lines of text are padded, to the network's height and the widest."""
+    their pictures, and pictures with boxes of any number where ``crop`` is given, are never resized unless asked; lines
+    of text are padded, to the network's height and the widest."""
     crop: tuple[int, ...] | None = None
     """Height and width of random training crops, for volumes depth, height and width; one number = every side; None =
     whole pictures, or for masks on pictures of unequal size or more than 512 x 512 pixels: 256 x 256, or the smallest
@@ -161,7 +162,13 @@ class Recipe:
         self._require("milestones", rising and within, "rising fractions of the run, from 0 up to but not including 1")
         self._require("factors", len(self.factors) == len(self.milestones), "one number for each milestone")
         is_stepped, is_exponential = self.schedule == "step", self.schedule == "exponential"
-        self._require("milestones", bool(self.milestones) is is_stepped, "given for schedule=step, and for no other")
+        if bool(self.milestones) is not is_stepped:
+            steps = "milestones, such as milestones=0.5,0.75 and factors=0.1,0.01"
+            raise RecipeError(
+                f"recipe: schedule={self.schedule} {'without' if is_stepped else 'with'} milestones",
+                expected=f"{steps}, for schedule=step and for no other",
+                do="Add them" if is_stepped else "Leave milestones and factors out",
+            )
         for name, value in (("decay_epochs", self.decay_epochs), ("decay_factor", self.decay_factor)):
             is_right = (value is not None) is is_exponential
             self._require(name, is_right, "given for schedule=exponential, and for no other")

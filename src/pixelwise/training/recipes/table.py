@@ -84,5 +84,9 @@ def make_recipe(name: str) -> Recipe:
 
     """
     if name not in RECIPES:
-        raise RecipeError(f"{name!r} is not a recipe", expected="the name of a recipe", do=suggest(name, RECIPES))
+        raise RecipeError(
+            f"{name!r} is not a recipe",
+            expected="the name of a recipe",
+            do=suggest(name, RECIPES) or f"They are {', '.join(RECIPES)}",
+        )
     return RECIPES[name]()
