@@ -1,6 +1,7 @@
 """Pictures too large for one pass are cut into tiles by the predictor, exactly, whatever the protocol and network."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -51,10 +52,14 @@ def test_a_budget_cuts_and_a_large_one_does_not() -> None:
     assert Predictor(segmenter(), memory_bytes=10**9).predict(PICTURE).notes == ()
     (note,) = Predictor(segmenter(), memory_bytes=2 * 10**6).predict(PICTURE).notes
     assert note.endswith(EXACT)
-    with pytest.raises(
-        UsageError, match=r"^memory=1 MB is too little for one tile of unet16. Expected at least \d+ MB"
-    ):
-        Predictor(segmenter(), memory_bytes=10**4).predict(PICTURE)
+    for budget, said in ((1, "1 B"), (20_999, "20 kB")):
+        with pytest.raises(UsageError) as fault:
+            Predictor(segmenter(), memory_bytes=budget).predict(PICTURE)
+        assert str(fault.value).startswith(f"memory={said} is too little for one tile of unet16. Expected at least ")
+    least = re.search(r"at least (\d+) (kB|MB)", str(fault.value))
+    assert least
+    enough = int(least[1]) * (10**3 if least[2] == "kB" else 10**6)
+    assert Predictor(segmenter(), memory_bytes=enough).predict(PICTURE).notes
 
 
 def test_without_a_limit_half_of_the_free_memory_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,8 @@ _ANSWERS = 3
 _SLACK = 1.25
 """How far estimates of memory may be from proportion to a tile's pixels."""
 
+_UNITS = (("MB", 10**6), ("kB", 10**3), ("B", 1))
+
 Shape = tuple[int, ...]
 
 
@@ -75,11 +77,11 @@ def plan_tiles(
     shape = _cheapest(allowed, memory, memory_bytes)
     if shape is None:
         assert memory_bytes is not None  # without a limit every shape fits
-        needed = memory(smallest)
+        needed = _amount(memory(smallest), up=True)
         raise TooLittleMemoryError(
-            f"memory={_megabytes(memory_bytes)} is too little for one tile of {network.spec.name}",
-            expected=f"at least {_megabytes(needed)}, for a tile of {' x '.join(map(str, smallest))} pixels",
-            do=f"Say memory={_megabytes(needed).replace(' ', '')}, or choose a network with fewer maps",
+            f"memory={_amount(memory_bytes)} is too little for one tile of {network.spec.name}",
+            expected=f"at least {needed}, for a tile of {' x '.join(map(str, smallest))} pixels",
+            do=f"Say memory={needed.replace(' ', '')}, or choose a network with fewer maps",
         )
     cuts = tuple(line.cuts(length) for line, length in zip(lines, shape, strict=True))
     is_whole = all(len(along) == 1 for along in cuts)
@@ -170,5 +172,7 @@ def _cheapest(choices: list[list[tuple[int, int]]], memory: Callable[[Shape], in
     return None
 
 
-def _megabytes(number: int) -> str:
-    return f"{-(-number // 10**6)} MB"
+def _amount(number: int, *, up: bool = False) -> str:
+    """Write bytes in a unit that leaves two digits or more, rounded down, or up where that much is needed."""
+    unit, size = next((unit, size) for unit, size in _UNITS if number >= 10 * size or size == 1)
+    return f"{-(-number // size) if up else number // size} {unit}"
