@@ -273,8 +273,8 @@ def test_grouping_by_folder_keeps_a_patient_together_under_every_class(group_by:
         (
             [0] * 6,
             {"group_by": "column"},
-            "No sample has a group when grouped by column. Expected a group for at least some. Use column, file, "
-            "folder or folder:N.",
+            "No sample has a group when grouped by column. Expected a group for at least some. Fill the column "
+            "'group' of the table, or use file, folder or folder:N.",
         ),
         (
             [0] * 6,

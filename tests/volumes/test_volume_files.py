@@ -122,7 +122,7 @@ def _short(*numbers: int) -> bytes:
         (0, b"nonsense", "v.nii is no NIfTI file. Expected NIfTI-1 or NIfTI-2 in one file."),
         (344, b"ni1\0", "is the header of a pair of files. Expected header and voxels in one file."),
         (40, _short(5, 4, 5, 6, 1, 3), "has the shape 4 x 5 x 6 x 1 x 3. Expected three axes, or a fourth"),
-        (40, _short(4, 4, 5, 6, 200), "has the shape 4 x 5 x 6 x 200. Expected three axes, or a fourth of at most 16"),
+        (40, _short(4, 4, 5, 6, 200), "4 x 5 x 6 x 200: more than 16 channels, or a series in time. Expected three"),
         (40, _short(3, 32000, 32000, 32000), "declares 32000 x 32000 x 32000 = 32,768,000,000,000 voxels"),
         (40, _short(3, 40, 50, 60), "v.nii is damaged or truncated: it ends after 592 bytes of 240,352"),
         (40, _short(3, 0, 5, 6), "has the shape 0 x 5 x 6."),

@@ -42,8 +42,11 @@ def group_codes(manifest: Manifest, group_by: str | None) -> Codes | None:
     else:
         raise UsageError(f"Samples cannot be grouped by '{group_by}'", expected=_WAYS)
     if codes is None:
+        remedy = "Fill the column 'group' of the table, or use file, folder or folder:N"
         raise DataError(
-            f"No sample has a group when grouped by {group_by}", expected="a group for at least some", do=f"Use {_WAYS}"
+            f"No sample has a group when grouped by {group_by}",
+            expected="a group for at least some",
+            do=remedy if group_by == "column" else f"Use {_WAYS}",
         )
     return codes
 

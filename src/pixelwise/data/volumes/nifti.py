@@ -157,9 +157,11 @@ def _parse(head: bytes, path: Path, name: str) -> _Stored:
     shape = tuple(int(side) for side in header.get_data_shape())
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
-    if not 3 <= len(shape) <= 4 or min(shape) < 1 or (len(shape) == 4 and shape[3] > MOST_CHANNELS):
+    is_series = len(shape) == 4 and shape[3] > MOST_CHANNELS
+    if not 3 <= len(shape) <= 4 or min(shape) < 1 or is_series:
+        what = f": more than {MOST_CHANNELS} channels, or a series in time" if is_series else ""
         raise ImageError(
-            f"{name} has the shape {show_size(shape)}",
+            f"{name} has the shape {show_size(shape)}{what}",
             expected=f"three axes, or a fourth of at most {MOST_CHANNELS} channels",
             do="Save each volume of a series as a file of its own",
         )
