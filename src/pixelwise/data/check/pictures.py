@@ -68,7 +68,7 @@ def _sizes(manifest: Manifest, findings: Findings) -> None:
             "large",
             f"{counted(len(large), 'picture')} of more than 4096 x 4096 px: "
             f"{show_path(manifest.paths[row])} is {height[row]:,} x {width[row]:,} px.",
-            "Segmentation reads windows of TIFF and Zarr; cut others into tiles, as each is read whole",
+            "Segmentation and the training of numbered instances read windows of TIFF and Zarr; cut others into tiles",
             paths_of(manifest, large),
         )
     aspect = width / height
