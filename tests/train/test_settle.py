@@ -320,7 +320,9 @@ def test_what_the_kernel_would_kill_is_refused(monkeypatch):
     for options in ({"count": 1}, {"count": 4, "is_batch_open": False}):
         with pytest.raises(TrainingError, match=rf"^Out of memory with a batch of {options['count']} picture"):
             fit(0.9, **options)
-        for harmless in ({"device": gpu}, {"precision": "bfloat16"}):
-            assert fit(0.9, **options, **harmless).batch_size == options["count"]
+        with pytest.raises(TrainingError):
+            fit(0.6, **options, precision="bfloat16")
+        for share, enough in ((0.9, {"precision": "bfloat16"}), (0.6, {"device": gpu})):
+            assert fit(share, **options, **enough).batch_size == options["count"]
         assert fit(1.01, **options).batch_size == options["count"]
     assert fit(0.1, 4, is_batch_open=False, fields={"freeze": "head"}).batch_size == 4  # its maps are not kept

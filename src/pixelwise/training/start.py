@@ -66,6 +66,9 @@ OPTIONS = frozenset({
 MOST_OF_FREE = 2
 """Times the free memory that a training step is let try where failing is harmless: some may come free yet."""
 
+HALF_PRECISION_SHARE = 0.7
+"""Share of float32's memory that a step takes in bfloat16: some of what is kept stays float32. Measured with unet16."""
+
 SMALL_PX = 64
 """Largest side of pictures that CIFAR's networks suit."""
 _ANY_OUTPUTS = 2
@@ -170,9 +173,11 @@ def _let_try(free: int, device: torch.device, precision: Precision) -> int:
     """Return the bytes, by the count of float32, that a training step may take and is still tried.
 
     On a GPU an allocation fails, and training says so. A computer lets a process have more than there is, and kills it
-    when it is used: there, no more than what is free. Half precision may take half of what is counted.
+    when it is used: there, no more than what is free.
     """
-    return free if device.type == "cpu" and precision == "float32" else MOST_OF_FREE * free
+    if device.type != "cpu":
+        return MOST_OF_FREE * free
+    return free if precision == "float32" else int(free / HALF_PRECISION_SHARE)
 
 
 def _refuse_memory(recipe: Recipe, count: int, network: Network, found: tuple[int, ...], most: int) -> None:
