@@ -7,7 +7,8 @@ import pytest
 from data_folders import examine, found, pairs_folder, picture, save
 from PIL import Image
 
-from pixelwise.data.mask_reading import COLOUR_FILE
+from pixelwise.data.mask_reading import COLOUR_FILE, MaskReading
+from pixelwise.data.masks import MaskSurvey
 
 
 def break_pairs(root: Path) -> None:
@@ -115,3 +116,31 @@ def test_colour_masks_without_table_are_an_error_and_the_rest_is_still_found(tmp
     assert (report.layout, report.task) == ("images-and-masks", "segmentation")
     table = ((0, 0, 0), (128, 0, 0), (0, 128, 0))
     assert found(examine(tmp_path, colours=table)).keys() >= {"empty-file", "size-mismatch", "image-without-mask"}
+
+
+@pytest.mark.parametrize(("painted", "is_legal"), [((128, 128, 128), True), ((128, 0, 0), False)])
+def test_colours_that_are_asked_for_are_those_of_the_class_file(tmp_path: Path, painted, is_legal) -> None:
+    """Grey masks were read by their own shades, whatever colours the classes had."""
+    pairs_folder(tmp_path, 6)
+    for number, path in enumerate(sorted((tmp_path / "masks").iterdir())):  # every second one is all background
+        save(path, np.full((40, 40), 128 * (number % 2), np.uint8) * np.eye(40, k=number, dtype=np.uint8))
+    (tmp_path / "classes.txt").write_text(f"bg 0 0 0\nfg {' '.join(map(str, painted))}\n")
+    faults = found(examine(tmp_path, mask_kind="rgb"))
+    assert ("unknown-mask-colours" in faults) is not is_legal
+    if not is_legal:
+        assert faults["unknown-mask-colours"].severity == "error"
+        assert "holds colours that no class has: (128, 128, 128)" in faults["unknown-mask-colours"].message
+
+
+def test_shades_become_the_colours_where_none_are_given() -> None:
+    survey = MaskSurvey()
+    survey.add(np.array([[0, 1], [3, 3]], np.uint8))
+    reading, why = survey.reading(kind="rgb")
+    assert reading == MaskReading("rgb", 3, None, ((0, 0, 0), (1, 1, 1), (3, 3, 3)))
+    assert why == (
+        "Read as rgb, as asked for. No colours are given for classes: the shades 0, 1, 3 are taken for them, in this "
+        "order."
+    )
+    for shade in range(100, 120):
+        survey.add(np.full((2, 2), shade, np.uint8))
+    assert "111, 112 and 7 more are taken" in survey.reading(kind="rgb")[1]

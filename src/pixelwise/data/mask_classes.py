@@ -96,8 +96,9 @@ def read_masks(
     named = find_class_names(tree) if options.classes is None else None
     names = named.names if named else options.classes
     looks = [records[path].looks[max(frame, 0)] for path, frame in files]
-    coloured = any(look.coloured for look in looks)  # elsewhere, a class file's colours are those of a legend
-    colours = options.colours or (named.colours if named and coloured else ())
+    # Of grey masks whose kind nobody says, a class file's colours are those of a legend.
+    has_colours = options.kind == "rgb" or any(look.coloured for look in looks)
+    colours = options.colours or (named.colours if named and has_colours else ())
     names, unnamed = (names, "") if colours else _without_ignored(names, options)
     survey = _survey(tree, files, looks, records, trace=options.kind is None and not colours)
     try:

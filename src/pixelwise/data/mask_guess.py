@@ -28,6 +28,7 @@ _MANY_OBJECTS = 12
 _SOME_OBJECTS = 6
 _DIFFERENT_COUNTS = 3
 _FEW_SHADES = 32
+_SHADES_SHOWN = 16
 _SHADE_GAP = 10
 _WHOLE_SHARE = 0.95
 _MOST_KEPT = 1 << 16  # distinct values or colours remembered; more are no classes
@@ -92,7 +93,8 @@ class MaskSurvey:
         Args:
             kind: the kind, where it is known.
             num_classes: the number of classes, where it is known (class names); else as many as the values need.
-            colours: the colour table, where there is one; it makes the kind ``rgb``.
+            colours: the colour table, where there is one; it makes the kind ``rgb``. Without one, the masks' own shades
+                of grey are it.
             ignore: the value to be ignored in ``index`` and ``palette`` masks.
 
         Raises:
@@ -111,6 +113,8 @@ class MaskSurvey:
             return MaskReading(found, num_classes or 2, None), given + why
         if found == "rgb":
             shades: Colours = tuple((value, value, value) for value in sorted(self.pixels) if 0 <= value <= 255)
+            taken = _listed([grey for grey, *_ in shades])
+            why = why or f"No colours are given for classes: {taken} are taken for them, in this order."
             return MaskReading("rgb", num_classes or len(shades), None, shades), given + why
         return self._index_reading(found, given + why, num_classes, ignore)
 
@@ -202,6 +206,12 @@ def _add_counts(total: dict[int, int], more: dict[int, int]) -> None:
     for value, number in more.items():
         if value in total or len(total) < _MOST_KEPT:
             total[value] = total.get(value, 0) + number
+
+
+def _listed(shades: list[int]) -> str:
+    named = list(map(str, shades))
+    more = len(named) - _SHADES_SHOWN
+    return f"the shades {', '.join(named[:_SHADES_SHOWN])}" + (f" and {more} more" if more > 0 else "")
 
 
 def _trace(values: NDArray[Any], positive: list[int]) -> tuple[int, int, bool]:
