@@ -37,8 +37,8 @@ def brute(truth, predicted, index, threshold, most=100):
         return math.nan
     hits = [hit for _, hit in sorted(ranked, key=lambda pair: -pair[0])]
     points = [(sum(hits[:n]) / objects, sum(hits[:n]) / n) for n in range(1, len(hits) + 1)]
-    recalls = [step / 100 for step in range(101)]
-    return sum(max((p for r, p in points if r >= recall - 1e-12), default=0) for recall in recalls) / 101
+    recalls = np.linspace(0, 1, 101)  # as in COCO's code, where 7 of 10 do not reach 0.7
+    return sum(max((p for r, p in points if r >= recall), default=0) for recall in recalls) / 101
 
 
 def random_sets(rng, images=4, classes=2):
