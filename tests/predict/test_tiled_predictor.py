@@ -56,6 +56,12 @@ def test_a_budget_cuts_and_a_large_one_does_not() -> None:
         with pytest.raises(UsageError) as fault:
             Predictor(segmenter(), memory_bytes=budget).predict(PICTURE)
         assert str(fault.value).startswith(f"memory={said} is too little for one tile of unet16. Expected at least ")
+
+
+@pytest.mark.slow
+def test_the_least_budget_that_is_named_is_enough() -> None:
+    with pytest.raises(UsageError) as fault:
+        Predictor(segmenter(), memory_bytes=1).predict(PICTURE)
     least = re.search(r"at least (\d+) (kB|MB)", str(fault.value))
     assert least
     enough = int(least[1]) * (10**3 if least[2] == "kB" else 10**6)
